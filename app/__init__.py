@@ -1,0 +1,35 @@
+"""Marchamo's service. `create_app` reads like a table of contents; what each line does is in the named module."""
+
+from flask import Flask
+
+from app import accounts, facts, portal, registry, verification
+from app.core import authorisation, csrf, database, http, i18n, logging
+from app.core.api import make_api
+from app.core.bootstrap import open_services
+from app.core.config import Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application on a database that `marchamo migrate` has prepared.
+
+    Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
+    """
+    settings = settings or Settings.from_environment()
+    logging.configure()
+    app = Flask(__name__, template_folder="portal/templates", static_folder="portal/static")
+    app.extensions["marchamo"] = services = open_services(settings)
+    app.secret_key = services.sealer.derive("flask session")
+    app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax")
+    app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https")
+
+    http.install(app)
+    i18n.install(app)
+    app.before_request(accounts.identify)
+    app.before_request(authorisation.enforce)
+    csrf.install(app)
+    app.teardown_appcontext(database.close_request_session)
+
+    api = make_api(app)
+    for feature in (accounts, facts, registry, verification, portal):
+        feature.install(app, api)
+    return app

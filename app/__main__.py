@@ -1,0 +1,5 @@
+"""`python -m app` is the `marchamo` command."""
+
+from app.cli import main
+
+main()

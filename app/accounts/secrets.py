@@ -1,0 +1,49 @@
+"""Tokens and passwords: how they are made, and the only form in which they are kept."""
+
+import hashlib
+import secrets
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+API_KEY_PREFIX = "mch_"
+TOKEN_BYTES = 32
+MIN_PASSWORD = 12
+MAX_PASSWORD = 200
+
+_hasher = PasswordHasher()
+
+
+def new_token() -> str:
+    """A URL-safe secret of 256 bits."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256 of a token of 256 random bits: unguessable, so a fast hash is enough (libraries.md, machine sign-in)."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def hash_password(password: str) -> str:
+    """Argon2id hash with the library's current parameters."""
+    return _hasher.hash(password)
+
+
+def password_matches(password_hash: str, password: str) -> bool:
+    """Whether the password fits; costs the same whether or not it does."""
+    try:
+        return _hasher.verify(password_hash, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+@cache
+def decoy_hash() -> str:
+    """A hash for accounts that do not exist, so that their absence takes as long to say."""
+    return _hasher.hash(secrets.token_urlsafe(16))
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Whether the library's parameters have become stronger since."""
+    return _hasher.check_needs_rehash(password_hash)

@@ -1,0 +1,45 @@
+"""Words of the accounts feature, with their wire names once."""
+
+from enum import StrEnum
+
+
+class OrganisationKind(StrEnum):
+    """What an organisation is; it bounds the roles its members can have."""
+
+    FIRM = "firm"
+    SHOP = "shop"
+    AUTHORITY = "authority"
+    REGISTRY = "registry"
+
+
+class OrganisationStatus(StrEnum):
+    """Where an organisation stands with the registry."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    SUSPENDED = "suspended"
+
+
+class RightKind(StrEnum):
+    """What an issuing right covers."""
+
+    PREFIX = "prefix"  # a GS1 company prefix, 4-12 digits
+    GTIN = "gtin"  # a single GTIN-14
+    DELEGATION = "delegation"  # a GTIN-14 of another organisation, revocable by it
+
+
+class RightStatus(StrEnum):
+    """Where an issuing right stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+
+
+class OrganisationKeyPurpose(StrEnum):
+    """What a key of an organisation signs."""
+
+    CODE = "code"
+    STATEMENT = "statement"

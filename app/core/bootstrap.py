@@ -1,0 +1,63 @@
+"""From settings to the parts that live as long as the process; and the database's schema version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from app.core.config import Settings
+from app.core.database import create_database_engine, write_session
+from app.core.sealing import Sealer, load_key_encryption_key
+from app.core.service_keys import KeyPurpose, load_service_keys
+from app.core.services import Services
+from ledger.log import Log
+from ledger.note import NoteSigner
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+class SchemaOutdated(RuntimeError):
+    """The database has another schema version than this program."""
+
+
+def alembic_config(engine: Engine) -> Config:
+    """Alembic's configuration for an open engine; no file of its own is needed."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = engine
+    return config
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to this program's schema."""
+    if not settings.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_database_engine(settings.effective_database_url)
+    try:
+        command.upgrade(alembic_config(engine), "head")
+    finally:
+        engine.dispose()
+
+
+def check_schema(engine: Engine) -> None:
+    """Refuse to serve on a database of another version; raises SchemaOutdated."""
+    wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found != wanted:
+        raise SchemaOutdated(f"the database is at version {found}, this program needs {wanted}: run `marchamo migrate`")
+
+
+def open_services(settings: Settings) -> Services:
+    """Open database, keys and log; the registry's keys are made when they are missing."""
+    engine = create_database_engine(settings.effective_database_url)
+    check_schema(engine)
+    sealer = Sealer(load_key_encryption_key(settings))
+    with write_session(engine) as session:
+        keys = load_service_keys(session, sealer)
+    signer = NoteSigner(settings.effective_log_origin, keys[KeyPurpose.CHECKPOINT].private_key)
+    log = Log.open(engine, origin=settings.effective_log_origin, signer=signer)
+    return Services(settings=settings, engine=engine, sealer=sealer, keys=keys, log=log)

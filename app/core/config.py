@@ -1,0 +1,125 @@
+"""Settings: one typed class, read from the environment in this module only.
+
+Every setting is a field of `Settings`; its environment variable is ``MARCHAMO_`` plus the field's name in capitals.
+`marchamo config` prints them with their meaning; secrets are shown as set or not set, never by value.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "MARCHAMO_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and says what would be accepted."""
+
+
+def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the service can be told from outside."""
+
+    data_dir: Path = _setting(Path("data"), "folder for the SQLite files, key files and finished label sheets")
+    database_url: str = _setting("", "SQLAlchemy address; empty means SQLite in data_dir; postgresql://... for more")
+    public_url: str = _setting("http://127.0.0.1:8000", "address under which people reach this service")
+    code_url: str = _setting("", "address printed inside codes; empty means public_url; keep it short")
+    trusted_hosts: tuple[str, ...] = _setting((), "further hosts whose codes are ours, separated by commas")
+    registry_name: str = _setting("Marchamo", "name of this registry in pages and receipts")
+    log_origin: str = _setting("", "origin line of the checkpoints (C2SP); empty means host of public_url + /log")
+    host: str = _setting("127.0.0.1", "address the server listens on")
+    port: int = _setting(8000, "port the server listens on")
+    workers: int = _setting(2, "server processes")
+    key_encryption_key: bytes = _setting(b"", "32 bytes as base64; empty means the file kek in data_dir", secret=True)
+    scan_durability: str = _setting("power", "a recorded scan survives a killed process (kill) or a power cut (power)")
+    trust_proxy: bool = _setting(False, "believe X-Forwarded-* of one reverse proxy in front")
+    rate_limits: bool = _setting(True, "limit requests of anonymous callers and sign-in attempts")
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database address in use."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'marchamo.db').absolute()}"
+
+    @property
+    def effective_log_origin(self) -> str:
+        """The origin line of the log's checkpoints, without scheme as C2SP tlog-checkpoint asks."""
+        return self.log_origin or f"{urlsplit(self.public_url).netloc}/log"
+
+    @property
+    def code_stem(self) -> str:
+        """Upper-case scheme and host printed in codes, so that QR alphanumeric mode applies."""
+        return (self.code_url or self.public_url).upper().rstrip("/")
+
+    @property
+    def code_hosts(self) -> frozenset[str]:
+        """Hosts (lower case, with port) whose codes belong to this registry."""
+        own = {urlsplit(self.public_url).netloc, urlsplit(self.code_url or self.public_url).netloc}
+        return frozenset(host.lower() for host in own | set(self.trusted_hosts))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings; raises SettingsError naming the variable that is wrong or unknown."""
+        source = os.environ if environment is None else environment
+        known = {f"{PREFIX}{setting.name.upper()}": setting.name for setting in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in source.items():
+            if not variable.startswith(PREFIX) or variable == f"{PREFIX}SHARED_DATA":
+                continue
+            if variable not in known:
+                raise SettingsError(f"{variable} is not a setting of Marchamo; `marchamo config` lists them")
+            values[known[variable]] = _parse(known[variable], variable, text)
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        for name in ("public_url", "code_url"):
+            address = getattr(self, name)
+            parts = urlsplit(address)
+            if address and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/")):
+                raise SettingsError(f"{PREFIX}{name.upper()} must be http(s)://host[:port] with no path, not {address!r}")
+        if self.scan_durability not in ("kill", "power"):
+            raise SettingsError(f"{PREFIX}SCAN_DURABILITY must be kill or power, not {self.scan_durability!r}")
+        if self.key_encryption_key and len(self.key_encryption_key) != 32:
+            raise SettingsError(f"{PREFIX}KEY_ENCRYPTION_KEY must be 32 bytes in base64")
+        if not 1 <= self.workers <= 256:
+            raise SettingsError(f"{PREFIX}WORKERS must lie between 1 and 256")
+
+
+def _parse(name: str, variable: str, text: str) -> Any:
+    default = next(setting.default for setting in fields(Settings) if setting.name == name)
+    try:
+        if isinstance(default, bool):
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, Path):
+            return Path(text)
+        if isinstance(default, tuple):
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        if isinstance(default, bytes):
+            return base64.b64decode(text, validate=True)
+    except (KeyError, ValueError, binascii.Error) as error:
+        kind = type(default).__name__
+        # The text is not repeated: it may be a secret.
+        raise SettingsError(f"{variable} cannot be read as {kind}") from error
+    return text
+
+
+def describe(settings: Settings) -> list[tuple[str, str, str]]:
+    """Rows of (environment variable, value in use, meaning); secrets only as set or not set."""
+    rows = []
+    for setting in fields(settings):
+        value = getattr(settings, setting.name)
+        if setting.metadata["secret"]:
+            shown = "set" if value else "not set"
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else str(value)
+        rows.append((f"{PREFIX}{setting.name.upper()}", shown, setting.metadata["meaning"]))
+    return rows

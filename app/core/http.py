@@ -1,0 +1,173 @@
+"""HTTP as the whole service speaks it: JSON by orjson, problem+json, request ids, security headers, size limits."""
+
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response, g, jsonify, render_template, request
+from flask.json.provider import JSONProvider
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException
+
+from app.core.errors import AppError, FieldFault, Invalid
+from ledger.errors import LedgerError
+
+MAX_BODY = 2 * 1024 * 1024
+"""Largest request body in bytes; uploads raise it for their own route."""
+
+logger = structlog.get_logger(__name__)
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(), payment=()",
+}
+
+
+class FastJSONProvider(JSONProvider):
+    """Flask's JSON by orjson: ten times the speed, and strict (no NaN, no duplicate surprises on output)."""
+
+    def dumps(self, obj: Any, **_kwargs: Any) -> str:
+        """Serialise to text."""
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
+        """Parse text; raises ValueError."""
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """A JSON response."""
+        body = orjson.dumps(self._prepare_response_obj(args, kwargs))
+        return Response(body, mimetype="application/json")
+
+
+class ProblemApi(Api):
+    """flask-smorest whose errors are RFC 9457 problem details in one shape with our own errors."""
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Answer any HTTP error in our shape."""
+        return answer_http_error(error)
+
+
+def wants_json() -> bool:
+    """Whether the caller is a machine: an API path, or a client that prefers JSON to HTML."""
+    if request.path.startswith(("/v1/", "/openapi")):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json", "application/problem+json"], "text/html")
+    return best != "text/html"
+
+
+def problem_response(error: AppError) -> Response:
+    """The problem details answer of an error."""
+    response = jsonify(error.problem() | {"request_id": g.get("request_id", "")})
+    response.status_code = int(error.status)
+    response.content_type = "application/problem+json"
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def answer_app_error(error: AppError) -> Response:
+    """Our own refusals: problem+json for machines, a page with one sentence for people."""
+    if wants_json():
+        return problem_response(error)
+    page = render_template("error.html", sentence=error.sentence(), fix=error.fix, status=int(error.status))
+    return Response(page, int(error.status), content_type="text/html; charset=utf-8")
+
+
+def answer_http_error(error: HTTPException) -> Response:
+    """Errors of Flask, Werkzeug and the schemas, given the shape of our own."""
+    data = getattr(error, "data", None) or {}
+    messages = data.get("messages")
+    status = error.code or 500
+    if messages:
+        refusal: AppError = Invalid("The request does not have the required shape.", faults=tuple(_flatten(messages)))
+    else:
+        code = (error.name or "error").lower().replace(" ", "_")
+        refusal = AppError(error.description or error.name or "Error", code=code)
+    response = _answer_with_status(refusal, status if not messages else 422)
+    for name, value in error.get_headers(request.environ):
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers.setdefault(name, value)
+    return response
+
+
+def _answer_with_status(refusal: AppError, status: int) -> Response:
+    refusal.status = HTTPStatus(status)
+    return answer_app_error(refusal)
+
+
+def answer_ledger_error(error: LedgerError) -> Response:
+    """The ledger refuses (read-only, full disk ...): a 503 that names the state, never a half-truth."""
+    logger.error("ledger refused", code=getattr(error, "code", "ledger"), reason=str(error))
+    refusal = AppError(
+        "The ledger cannot take this record now; nothing was kept. Try again, or ask the operator.",
+        code="ledger_unavailable",
+    )
+    return _answer_with_status(refusal, 503)
+
+
+def answer_unexpected(error: Exception) -> Response:
+    """Anything else: logged with its trace, answered with a constant shape that tells nothing about the inside."""
+    logger.exception("unexpected error", path=request.path, error=type(error).__name__)
+    return _answer_with_status(AppError("Something went wrong inside the registry.", code="internal_error"), 500)
+
+
+def _flatten(messages: Any, where: str = "") -> list[FieldFault]:
+    """Marshmallow's nested messages as a flat list of JSON pointers; the location (json, query) is dropped."""
+    faults: list[FieldFault] = []
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            deeper = where if (not where and key in ("json", "query", "files", "form")) else f"{where}/{key}"
+            faults.extend(_flatten(value, deeper))
+    elif isinstance(messages, list):
+        faults.extend(FieldFault(where or "/", str(message)) for message in messages)
+    else:
+        faults.append(FieldFault(where or "/", str(messages)))
+    return faults
+
+
+def start_request() -> None:
+    """Give the request an id: the caller's, when it is short and plain, else our own."""
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if 8 <= len(given) <= 64 and given.isascii() and given.isalnum() else secrets.token_hex(8)
+
+
+def finish_request(response: Response) -> Response:
+    """Security headers and the request id on every answer."""
+    headers = response.headers
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers["X-Request-Id"] = g.get("request_id", "")
+    return response
+
+
+def install(app: Flask) -> None:
+    """Register all of this on the application."""
+    app.json = FastJSONProvider(app)
+    app.config.setdefault("MAX_CONTENT_LENGTH", MAX_BODY)
+    app.before_request(start_request)
+    app.after_request(finish_request)
+    app.register_error_handler(AppError, answer_app_error)
+    app.register_error_handler(LedgerError, answer_ledger_error)
+    app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(Exception, answer_unexpected)

@@ -1,0 +1,247 @@
+"""Work that outlives a request: one table, one worker process, progress that anybody entitled can watch.
+
+A job is claimed by one worker (SKIP LOCKED on PostgreSQL, the write lock on SQLite), renews its lease with each
+progress report, and is run again from the start when its worker died: handlers sweep what an earlier attempt left.
+"""
+
+import secrets
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from sqlalchemy import BigInteger, Engine, String, Text, UniqueConstraint, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.core.clock import now_ms
+from app.core.database import Base, Milliseconds, write_session
+from app.core.errors import AppError, Conflict, NotFound
+
+LEASE_MS = 20_000
+MAX_ATTEMPTS = 3
+
+logger = structlog.get_logger(__name__)
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class JobRow(Base):
+    """One piece of work."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("organisation_id", "kind", "idempotency_key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    organisation_id: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(String(64))
+    idempotency_key: Mapped[str] = mapped_column(String(128))
+    payload: Mapped[str] = mapped_column(Text)
+    payload_digest: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    total: Mapped[int] = mapped_column(BigInteger, default=0)
+    result: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[int] = mapped_column(Milliseconds, default=0)
+    created_at: Mapped[int] = mapped_column(Milliseconds)
+    finished_at: Mapped[int | None] = mapped_column(Milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as others see it."""
+
+    id: str
+    kind: str
+    organisation_id: int
+    created_by: str
+    state: JobState
+    done: int
+    total: int
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    problem: dict[str, Any] | None
+    created_at: int
+    finished_at: int | None
+
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total); at most a few times a second reaches the database."""
+
+
+class Handler(Protocol):
+    """Runs one job to its result; raises AppError for a refusal that its owner shall read."""
+
+    def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Do the work."""
+
+
+def enqueue(
+    session: Session,
+    *,
+    kind: str,
+    organisation_id: int,
+    created_by: str,
+    idempotency_key: str | None,
+    payload: Mapping[str, Any],
+    digest: str,
+    total: int = 0,
+) -> Job:
+    """Add a job in the session's transaction; the same key with the same digest returns the first job.
+
+    Raises Conflict when the key was used for other content.
+    """
+    key = idempotency_key or secrets.token_hex(16)
+    same = select(JobRow).where(
+        JobRow.organisation_id == organisation_id, JobRow.kind == kind, JobRow.idempotency_key == key
+    )
+    row = session.scalar(same)
+    if row is None:
+        row = JobRow(
+            id=secrets.token_hex(10),
+            kind=kind,
+            organisation_id=organisation_id,
+            created_by=created_by,
+            idempotency_key=key,
+            payload=orjson.dumps(payload).decode(),
+            payload_digest=digest,
+            state=JobState.QUEUED,
+            done=0,
+            total=total,
+            attempts=0,
+            lease_until=0,
+            created_at=now_ms(),
+        )
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:
+            row = session.scalars(same).one()
+    if row.payload_digest != digest:
+        raise Conflict(
+            "This idempotency key was used before with other content.",
+            code="idempotency_key_reused",
+            fix="Use a new key for new content, or send the same content again.",
+        )
+    return _job(row)
+
+
+def find_job(session: Session, job_id: str, *, organisation_id: int) -> Job:
+    """A job of the organisation; raises NotFound."""
+    row = session.get(JobRow, job_id, populate_existing=True)
+    if row is None or row.organisation_id != organisation_id:
+        raise NotFound
+    return _job(row)
+
+
+def list_jobs(session: Session, *, organisation_id: int, kind: str | None = None, limit: int = 50) -> list[Job]:
+    """The organisation's jobs, newest first."""
+    query = select(JobRow).where(JobRow.organisation_id == organisation_id)
+    if kind:
+        query = query.where(JobRow.kind == kind)
+    return [_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc()).limit(limit))]
+
+
+def run_next(engine: Engine, handlers: Mapping[str, Handler]) -> bool:
+    """Claim and run one job; False when there was none."""
+    job = _claim(engine)
+    if job is None:
+        return False
+    log = logger.bind(job=job.id, kind=job.kind)
+    log.info("job started")
+    reported_at = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal reported_at
+        now = now_ms()
+        if now - reported_at < 300 and done < total:
+            return
+        reported_at = now
+        _update(engine, job.id, done=done, total=total, lease_until=now + LEASE_MS)
+
+    try:
+        result = handlers[job.kind](job, progress)
+    except AppError as refusal:
+        log.info("job refused", code=refusal.code)
+        _finish(engine, job.id, JobState.FAILED, problem=refusal.problem())
+    except Exception:
+        # The worker must survive any one job; the cause goes to the log, not to the caller.
+        log.error("job failed", trace=traceback.format_exc())
+        problem = AppError("The work failed inside the registry; nothing was kept.", code="internal_error").problem()
+        _finish(engine, job.id, JobState.FAILED, problem=problem)
+    else:
+        log.info("job done")
+        _finish(engine, job.id, JobState.DONE, result=result)
+    return True
+
+
+def _claim(engine: Engine) -> Job | None:
+    now = now_ms()
+    with write_session(engine) as session:
+        ready = or_(JobRow.state == JobState.QUEUED, (JobRow.state == JobState.RUNNING) & (JobRow.lease_until < now))
+        query = select(JobRow).where(ready).order_by(JobRow.created_at).limit(1).with_for_update(skip_locked=True)
+        row = session.scalar(query)
+        if row is None:
+            return None
+        row.attempts += 1
+        if row.attempts > MAX_ATTEMPTS:
+            row.state = JobState.FAILED
+            row.finished_at = now
+            row.problem = orjson.dumps(
+                AppError("The work was tried several times and never finished.", code="attempts_exhausted").problem()
+            ).decode()
+            return None
+        row.state = JobState.RUNNING
+        row.lease_until = now + LEASE_MS
+        return _job(row)
+
+
+def _update(engine: Engine, job_id: str, **values: Any) -> None:
+    with write_session(engine) as session:
+        session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+
+
+def _finish(
+    engine: Engine,
+    job_id: str,
+    state: JobState,
+    *,
+    result: dict[str, Any] | None = None,
+    problem: dict[str, Any] | None = None,
+) -> None:
+    values: dict[str, Any] = {"state": state, "finished_at": now_ms(), "lease_until": 0}
+    if result is not None:
+        values["result"] = orjson.dumps(result).decode()
+    if problem is not None:
+        values["problem"] = orjson.dumps(problem).decode()
+    _update(engine, job_id, **values)
+
+
+def _job(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        kind=row.kind,
+        organisation_id=row.organisation_id,
+        created_by=row.created_by,
+        state=JobState(row.state),
+        done=row.done,
+        total=row.total,
+        payload=orjson.loads(row.payload),
+        result=orjson.loads(row.result) if row.result else None,
+        problem=orjson.loads(row.problem) if row.problem else None,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,60 @@
+"""Tables of facts and of the projections made from them; other features go through `service`.
+
+`unit_id` and `batch_id` are plain numbers here: what they stand for is the registry's business.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, BigId, Milliseconds
+
+
+class EventRow(Base):
+    """Something changed: an EPCIS 2.0 event, signed by its actor, on the ledger at `log_index`. Insert-only."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(128), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    organisation_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    actor: Mapped[str] = mapped_column(String(64))
+    batch_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    event_time: Mapped[int] = mapped_column(Milliseconds)
+    record_time: Mapped[int] = mapped_column(Milliseconds)
+    undoes: Mapped[str | None] = mapped_column(String(128))
+    log_index: Mapped[int] = mapped_column(BigInteger)
+    body: Mapped[str] = mapped_column(Text)
+
+
+event_units = Table(
+    "event_units",
+    Base.metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_event_units_event", "event"),
+    sqlite_with_rowid=False,
+)
+"""Which units an event names; an event that names none speaks for its whole batch."""
+
+unit_states = Table(
+    "unit_states",
+    Base.metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("statuses", String(120), nullable=False),
+    Column("sales", Integer, nullable=False),
+    Column("first_sold_at", BigInteger),
+    Column("first_sold_by", BigInteger),
+    Column("changed_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Projection: state of each unit that has events of its own."""
+
+batch_states = Table(
+    "batch_states",
+    Base.metadata,
+    Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("statuses", String(120), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+"""Projection: state that events give to whole batches."""

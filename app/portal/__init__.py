@@ -1,0 +1,9 @@
+"""Pages that cross features, and what all pages share: templates, styles, translations."""
+
+from flask import Flask
+
+from app.core.http import ProblemApi
+
+
+def install(app: Flask, api: ProblemApi) -> None:
+    """Register routes, pages and commands."""

@@ -1,0 +1,77 @@
+"""Tables of the registry feature; other features go through `service`."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, BigId, Bytes, Milliseconds
+
+CASE_PRODUCT_ID = 1
+"""The one row of kind `case`, made by the first migration: SSCCs are unique in the world, not within a product."""
+
+SerialText = String(20).with_variant(String(20, collation="C"), "postgresql")
+"""AI 21 or SSCC, compared by code point on both databases: a batch is one range of its product's serials."""
+
+
+class ProductRow(Base):
+    """What units are instances of: a GTIN, or an item in the issuer's registry namespace."""
+
+    __tablename__ = "products"
+    __table_args__ = (UniqueConstraint("kind", "identifier"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    identifier: Mapped[str] = mapped_column(String(40))
+    organisation_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    brand: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(Text)
+    sector: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[int] = mapped_column(Milliseconds)
+    log_index: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class BatchRow(Base):
+    """Units commissioned together. It exists for others once `log_index` is set: the leaf's transaction publishes it."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    handle: Mapped[str] = mapped_column(String(5), unique=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), index=True)
+    organisation_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    job_id: Mapped[str] = mapped_column(String(32), index=True)
+    profile: Mapped[str] = mapped_column(String(8))
+    lot: Mapped[str | None] = mapped_column(String(20))
+    expiry: Mapped[str | None] = mapped_column(String(6))
+    quantity: Mapped[int] = mapped_column(Integer)
+    generated: Mapped[bool] = mapped_column()
+    key_id: Mapped[int] = mapped_column(BigInteger)
+    sealed_secret: Mapped[bytes] = mapped_column(Bytes)
+    first_serial: Mapped[str] = mapped_column(SerialText)
+    last_serial: Mapped[str] = mapped_column(SerialText)
+    root: Mapped[bytes | None] = mapped_column(Bytes)
+    created_at: Mapped[int] = mapped_column(Milliseconds)
+    published_at: Mapped[int | None] = mapped_column(Milliseconds)
+    log_index: Mapped[int | None] = mapped_column(BigInteger)
+
+
+units = Table(
+    "units",
+    Base.metadata,
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("serial", SerialText, primary_key=True),
+    Column("unit_id", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""One row a unit and one index: the look-up of a scan. A batch's serials ascend with the position, so that the units
+of a batch are read in order from the same index, between its first and last serial."""
+
+batch_tiles = Table(
+    "batch_tiles",
+    Base.metadata,
+    Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("tile_index", Integer, primary_key=True, autoincrement=False),
+    Column("data", Bytes, nullable=False),
+)
+"""Batch trees in tiles of height 4 (16 hashes, 512 bytes), right-edge partial tiles included."""

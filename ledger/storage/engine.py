@@ -1,0 +1,99 @@
+"""One way to open a database, for the whole product.
+
+SQLite and PostgreSQL differ in three things that matter to a ledger: when a commit is on disk, who may write at the
+same time, and where a transaction begins. This module settles all three, so that nobody else has to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DisconnectionError
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a writer waits for SQLite's write lock before it gives up."""
+
+POOL_SIZE = 10
+POOL_OVERFLOW = 50
+"""Connections kept, and how many more a burst may open. PostgreSQL allows 100 in all, unless told otherwise."""
+
+WAL_AUTOCHECKPOINT_PAGES = 4_000
+"""SQLite folds its write-ahead log back into the database after this many pages (16 MB); rarer means longer stalls."""
+
+_BEGIN_OPTION = "marchamo_begin"
+
+# Connections inherited over a fork. They are kept, never closed: closing one in the child would say goodbye to the
+# server in the parent's name, or drop SQLite's locks on the file.
+_inherited_connections: list[Any] = []
+
+
+def create_database_engine(url: str, *, durable: bool = True) -> Engine:
+    """Open `url` (`sqlite:///file.db` or `postgresql://...`), safe to use from threads and after a fork.
+
+    With `durable` (the default) a commit that returned is on disk. `durable=False` gives that up for speed and is for
+    tests and for data that can be made again.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, connect_args={"timeout": 30})
+        _set_up_sqlite(engine, durable=durable)
+    else:
+        # psycopg sends `options` at connection start: no extra round trip, and RESET returns to these values.
+        options = f"-c synchronous_commit={'on' if durable else 'off'} -c timezone=UTC"
+        engine = create_engine(
+            url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True, connect_args={"options": options}
+        )
+    _refuse_inherited_connections(engine)
+    return engine
+
+
+@contextmanager
+def begin_write(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection inside a transaction that may write; commit at the end, roll back on an exception.
+
+    SQLite takes the write lock at once (`BEGIN IMMEDIATE`), because a transaction that starts as a reader and then
+    writes fails at once when another writer came between, whatever the busy timeout says. PostgreSQL needs no such
+    care: an ordinary transaction.
+    """
+    with engine.connect() as connection:
+        writing = connection.execution_options(**{_BEGIN_OPTION: "IMMEDIATE"})
+        with writing.begin():
+            yield writing
+
+
+def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, _record: Any) -> None:
+        # The driver's own habit of beginning transactions (only before some statements) would make SAVEPOINT and
+        # BEGIN IMMEDIATE impossible; the "begin" event below takes over.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get(_BEGIN_OPTION, "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _refuse_inherited_connections(engine: Engine) -> None:
+    """Make a pool that crossed a fork open connections of its own in the child."""
+
+    @event.listens_for(engine, "connect")
+    def remember_process(_dbapi_connection: Any, record: Any) -> None:
+        record.info["process"] = os.getpid()
+
+    @event.listens_for(engine, "checkout")
+    def compare_process(dbapi_connection: Any, record: Any, proxy: Any) -> None:
+        if record.info["process"] != os.getpid():
+            _inherited_connections.append(dbapi_connection)
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("this connection belongs to the parent process")

@@ -1,0 +1,223 @@
+"""The log's storage in SQLite and PostgreSQL, through SQLAlchemy Core.
+
+Bulk inserts go to the driver directly: Core's parameter processing costs more than the rest of an append.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, desc, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import IntegrityError
+
+from ledger.errors import ForkDetected
+from ledger.storage.engine import begin_write
+from ledger.storage.interface import CheckpointRow, EntryRow, Head
+from ledger.storage.tables import ledger_checkpoints, ledger_entries, ledger_heads, ledger_tiles
+from ledger.tiles import Tile
+
+POSTGRESQL_LOCK = 0x4D61726368616D6F
+"""Key of the advisory lock that one writer of the log holds: "Marchamo" in ASCII. One log lives in one database."""
+
+_ENTRY_COLUMNS = (
+    ledger_entries.c.index,
+    ledger_entries.c.statement_key,
+    ledger_entries.c.subject_key,
+    ledger_entries.c.salt,
+    ledger_entries.c.body,
+)
+_HEAD_COLUMNS = (ledger_heads.c.size, ledger_heads.c.prev_size, ledger_heads.c.root, ledger_heads.c.time)
+_CHECKPOINT_COLUMNS = (ledger_checkpoints.c.size, ledger_checkpoints.c.note, ledger_checkpoints.c.time)
+
+_HEAD = select(*_HEAD_COLUMNS).order_by(desc(ledger_heads.c.size)).limit(1)
+_HEAD_OF = select(*_HEAD_COLUMNS).where(ledger_heads.c.size == bindparam("size"))
+_ENTRIES = (
+    select(*_ENTRY_COLUMNS)
+    .where(ledger_entries.c.index >= bindparam("start"), ledger_entries.c.index < bindparam("stop"))
+    .order_by(ledger_entries.c.index)
+)
+_SUBJECT_ENTRIES = (
+    select(ledger_entries.c.index)
+    .where(ledger_entries.c.subject_key == bindparam("key"))
+    .order_by(ledger_entries.c.index)
+)
+_TILE = select(ledger_tiles.c.data).where(
+    ledger_tiles.c.level == bindparam("level"), ledger_tiles.c.index == bindparam("index")
+)
+_TILE_RUN = (
+    select(ledger_tiles.c.data)
+    .where(
+        ledger_tiles.c.level == bindparam("level"),
+        ledger_tiles.c.index >= bindparam("start"),
+        ledger_tiles.c.index < bindparam("stop"),
+    )
+    .order_by(ledger_tiles.c.index)
+)
+_CHECKPOINT = select(*_CHECKPOINT_COLUMNS).order_by(desc(ledger_checkpoints.c.size)).limit(1)
+_CHECKPOINT_OF = select(*_CHECKPOINT_COLUMNS).where(ledger_checkpoints.c.size == bindparam("size"))
+
+
+class SqlLogStorage:
+    """A `LogStorage` over an engine from `create_database_engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._statements = _Statements(engine.dialect.name)
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlReader]:
+        """Open a read transaction (a snapshot on SQLite; on PostgreSQL too, by REPEATABLE READ)."""
+        with self._engine.connect() as plain:
+            snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+            yield SqlReader(plain.execution_options(**snapshot), self._statements)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlWriter]:
+        """Open the exclusive write transaction: SQLite's one write lock, or an advisory lock of PostgreSQL."""
+        with begin_write(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                # Held until the transaction has ended for certain, also when its client has died in COMMIT.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
+            yield SqlWriter(connection, self._statements)
+
+
+class SqlReader:
+    """Reads on one connection; see `LogReader`."""
+
+    def __init__(self, connection: Connection, statements: _Statements) -> None:
+        self.connection = connection
+        self._statements = statements
+
+    def head(self) -> Head | None:
+        """Give the greatest head."""
+        row = self.connection.execute(_HEAD).first()
+        return None if row is None else Head(*row)
+
+    def head_of(self, size: int) -> Head | None:
+        """Give the head of exactly this size."""
+        row = self.connection.execute(_HEAD_OF, {"size": size}).first()
+        return None if row is None else Head(*row)
+
+    def entries(self, start: int, stop: int) -> list[EntryRow]:
+        """Give the entries of a range in order."""
+        return [EntryRow(*row) for row in self.connection.execute(_ENTRIES, {"start": start, "stop": stop})]
+
+    def find_statements(self, keys: Iterable[int]) -> list[tuple[int, int]]:
+        """Give (statement key, index) of every entry with one of these keys."""
+        rows = self.connection.execute(self._statements.find_statements, {"keys": self._statements.pack(keys)})
+        return [(key, index) for key, index in rows]
+
+    def subject_entries(self, key: int) -> list[int]:
+        """Give the indexes of all entries with this subject key."""
+        return list(self.connection.execute(_SUBJECT_ENTRIES, {"key": key}).scalars())
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """Give a full tile."""
+        data: bytes | None = self.connection.execute(_TILE, {"level": level, "index": index}).scalar()
+        return data
+
+    def tile_run(self, level: int, start: int, stop: int) -> list[bytes]:
+        """Give the full tiles of a range in order."""
+        rows = self.connection.execute(_TILE_RUN, {"level": level, "start": start, "stop": stop})
+        return list(rows.scalars())
+
+    def checkpoint(self) -> CheckpointRow | None:
+        """Give the latest published checkpoint."""
+        row = self.connection.execute(_CHECKPOINT).first()
+        return None if row is None else CheckpointRow(*row)
+
+    def checkpoint_of(self, size: int) -> CheckpointRow | None:
+        """Give the published checkpoint of exactly this size."""
+        row = self.connection.execute(_CHECKPOINT_OF, {"size": size}).first()
+        return None if row is None else CheckpointRow(*row)
+
+
+class SqlWriter(SqlReader):
+    """Reads and adds on the connection that holds the lock; see `LogWriter`."""
+
+    def __init__(self, connection: Connection, statements: _Statements) -> None:
+        super().__init__(connection, statements)
+        self._marked = False
+
+    def keep(self) -> None:
+        """Move the savepoint to here, in one round trip."""
+        if self._marked:
+            self._driver("RELEASE SAVEPOINT ledger_item")
+        self._driver("SAVEPOINT ledger_item")
+        self._marked = True
+
+    def undo(self) -> None:
+        """Go back to the savepoint, which remains."""
+        self._driver("ROLLBACK TO SAVEPOINT ledger_item")
+
+    def latest_by_subject(self, keys: Iterable[int]) -> dict[int, int]:
+        """Give the latest index of each subject key: one index look-up a key, in one statement."""
+        rows = self.connection.execute(self._statements.latest_by_subject, {"keys": self._statements.pack(keys)})
+        return {key: index for key, index in rows if index is not None}
+
+    def add_entries(self, rows: Sequence[EntryRow]) -> None:
+        """Add entries."""
+        self._insert(
+            'INSERT INTO ledger_entries ("index", statement_key, subject_key, salt, body)',
+            [(row.index, row.statement_key, row.subject_key, row.salt, row.body) for row in rows],
+        )
+
+    def add_tiles(self, tiles: Sequence[Tile]) -> None:
+        """Add full tiles."""
+        self._insert(
+            'INSERT INTO ledger_tiles (level, "index", data)', [(tile.level, tile.index, tile.data) for tile in tiles]
+        )
+
+    def add_head(self, head: Head) -> None:
+        """Add a head; the UNIQUE on prev_size makes it a compare-and-swap."""
+        try:
+            self._insert("INSERT INTO ledger_heads (size, prev_size, root, time)", [head])
+        except IntegrityError as error:
+            raise ForkDetected(
+                f"another writer already extended the log from size {head.prev_size}",
+                fix="Look for a second service that writes to this database without the log's lock.",
+            ) from error
+
+    def add_checkpoint(self, row: CheckpointRow) -> None:
+        """Add a published checkpoint."""
+        self._insert("INSERT INTO ledger_checkpoints (size, note, time)", [row])
+
+    def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            places = ", ".join([self._statements.place] * len(rows[0]))
+            self.connection.exec_driver_sql(f"{into} VALUES ({places})", [tuple(row) for row in rows])
+
+    def _driver(self, statement: str) -> None:
+        """Run a statement that SQLAlchemy need not know of: an item of a group costs two of them."""
+        driver: Any = self.connection.connection.driver_connection
+        driver.execute(statement)
+
+
+class _Statements:
+    """The few statements that differ between the databases: a list of keys as one parameter."""
+
+    def __init__(self, dialect_name: str) -> None:
+        self._sqlite = dialect_name == "sqlite"
+        self.place = "?" if self._sqlite else "%s"
+        if self._sqlite:
+            key = func.json_each(bindparam("keys")).table_valued("value").c.value
+        else:
+            key = func.unnest(bindparam("keys", type_=ARRAY(BigInteger))).column_valued("key")
+        table = ledger_entries.c
+        self.find_statements = (
+            select(table.statement_key, table.index).join_from(key.table, ledger_entries, table.statement_key == key)
+            if self._sqlite
+            else select(table.statement_key, table.index).where(table.statement_key == key)
+        ).order_by(table.index)
+        # max() of an equality on (subject_key, index) is one descent of the index in both databases, however long the
+        # history of a subject; GROUP BY would read all of it.
+        latest = select(func.max(table.index)).where(table.subject_key == key).scalar_subquery()
+        self.latest_by_subject = select(key, latest)
+
+    def pack(self, keys: Iterable[int]) -> str | list[int]:
+        """Give the keys as the one parameter."""
+        return json.dumps(list(keys)) if self._sqlite else list(keys)

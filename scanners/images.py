@@ -1,0 +1,331 @@
+"""Codes in pictures and documents: PNG, JPEG, WebP and TIFF images, PDF files, and folders of them.
+
+Everything read here comes from outside, so it is bounded before it is decoded: the size of a file, the pixels of an
+image (a decompression bomb is refused by its header), the pages of a document. Whatever is wrong with a file ends in
+an `ImageError`; no input ends the program. One limit is not held here: how long PDFium takes over a page that was
+drawn to be slow. A service that accepts PDF files from strangers reads them in a worker process with a time limit.
+
+PDFium is not safe to call from two threads, so every call runs under one lock of this module.
+"""
+
+import io
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pypdfium2
+import zxingcpp
+from PIL import Image
+
+MAXIMUM_BYTES: Final = 64 * 1024 * 1024
+"""Size of one file."""
+
+MAXIMUM_PIXELS: Final = 64_000_000
+"""Pixels of one image or one rasterised page: a letter page at 600 dpi has 34 million."""
+
+MAXIMUM_PAGES: Final = 2_000
+"""Pages of one PDF or frames of one TIFF."""
+
+MAXIMUM_FILES: Final = 10_000
+"""Files of one folder."""
+
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"})
+
+Pixels = Any
+"""What the decoder takes: a grey image as a buffer of (height, width) bytes, or a Pillow image."""
+
+_IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF")
+_PDF_MAGIC: Final = b"%PDF-"
+_DPI: Final = (300, 203, 600)
+
+# Symbols that carry a code of this field; ITF of free length, Codabar and the like only add false readings.
+_FORMATS: Final = zxingcpp.BarcodeFormats(
+    [
+        zxingcpp.BarcodeFormat.QRCode,
+        zxingcpp.BarcodeFormat.DataMatrix,
+        zxingcpp.BarcodeFormat.Aztec,
+        zxingcpp.BarcodeFormat.PDF417,
+        zxingcpp.BarcodeFormat.Code128,
+        zxingcpp.BarcodeFormat.Code39,
+        zxingcpp.BarcodeFormat.EANUPC,
+        zxingcpp.BarcodeFormat.ITF14,
+        zxingcpp.BarcodeFormat.DataBar,
+    ]
+)
+
+# What Pillow's decoders raise on damaged files, beside its own UnidentifiedImageError (an OSError).
+_DECODER_ERRORS: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+_pdfium: Final = threading.RLock()
+
+
+class ImageError(ValueError):
+    """A file that could not be read for codes: `code` is stable, the message is for people, `fix` says what helps."""
+
+    def __init__(self, code: str, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSymbol:
+    """One symbol that was read.
+
+    `text` is the content as the symbol holds it: a GS1 separator stays the character GS (0x1D).
+    `page` counts from 1. `position` has the symbol's four corners as (x, y), from its own top left clockwise, in
+    pixels of the image or, for a PDF, of the page drawn at `dpi`. `format` is the symbology ("QRCode", "DataMatrix",
+    "Code128", "EAN13"), `symbology_identifier` its AIM form ("]Q1", "]d2", "]C1").
+    """
+
+    text: str
+    page: int
+    position: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+    format: str
+    symbology_identifier: str
+    dpi: int | None = None
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The middle of the four corners, in the same pixels."""
+        return sum(x for x, _ in self.position) / 4, sum(y for _, y in self.position) / 4
+
+    @property
+    def scanner_text(self) -> str:
+        """The text as a hand scanner sends it: GS1 element strings and reel labels start with the AIM identifier."""
+        return self.symbology_identifier + self.text if self.symbology_identifier in {"]d2", "]C1", "]e0"} else self.text
+
+
+def read_symbols(source: Path | str | bytes, *, dpi: Sequence[int] = _DPI) -> list[FoundSymbol]:
+    """Read every symbol of one image or PDF, given as a path or as its bytes.
+
+    A PDF page is drawn at the first of `dpi`; if nothing is found on it, at the next. An image without a symbol
+    gives an empty list, which is no error.
+
+    Raises ImageError: `not_found`, `file_too_large`, `not_an_image`, `damaged`, `too_many_pixels`,
+    `too_many_pages`, `pdf_encrypted`, `resolution`.
+    """
+    content = source if isinstance(source, bytes) else _read_file(Path(source))
+    if len(content) > MAXIMUM_BYTES:
+        raise _file_too_large()
+    if _PDF_MAGIC in content[:1024]:
+        return _read_pdf(content, dpi)
+    return _read_image(content)
+
+
+def read_folder(folder: Path | str) -> Iterator[tuple[Path, list[FoundSymbol] | ImageError]]:
+    """Read each image and PDF directly in `folder`, by name; a file that fails yields its error, the rest go on.
+
+    Raises ImageError: `not_found` when `folder` is none, `too_many_files` above 10,000.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ImageError("not_found", "There is no such folder.")
+    files = sorted(file for file in root.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    if len(files) > MAXIMUM_FILES:
+        raise ImageError("too_many_files", f"A folder may hold {MAXIMUM_FILES:,} images.", fix="Split the folder.")
+    for file in files:
+        try:
+            yield file, read_symbols(file)
+        except ImageError as error:
+            yield file, error
+
+
+def decode(
+    pixels: Pixels,
+    *,
+    page: int = 1,
+    dpi: int | None = None,
+    formats: zxingcpp.BarcodeFormats | zxingcpp.BarcodeFormat = _FORMATS,
+    strict: bool = False,
+) -> list[FoundSymbol]:
+    """Read the symbols of a grey image.
+
+    `strict` leaves out the decoder's second chances (rotated, inverted and shrunk copies of the image): right for
+    what we print ourselves, twice as fast, and harder on the print.
+    """
+    again = not strict
+    barcodes = zxingcpp.read_barcodes(
+        pixels,
+        formats=formats,  # type: ignore[arg-type]  # the stub leaves out that a single format converts
+        text_mode=zxingcpp.TextMode.Plain,
+        try_rotate=again,
+        try_downscale=again,
+        try_invert=again,
+    )
+    return [_found(barcode, page, dpi) for barcode in barcodes if barcode.valid]
+
+
+@contextmanager
+def open_pdf(source: Path | bytes, *, maximum_pages: int | None = MAXIMUM_PAGES) -> Iterator["PdfPages"]:
+    """Open a PDF for drawing its pages; `maximum_pages` None is for documents of our own making.
+
+    Raises ImageError: `damaged`, `pdf_encrypted`, `too_many_pages`.
+    """
+    with _pdfium:
+        try:
+            document = pypdfium2.PdfDocument(source)
+        except (pypdfium2.PdfiumError, OSError) as error:
+            if getattr(error, "err_code", None) == pypdfium2.raw.FPDF_ERR_PASSWORD:
+                raise ImageError(
+                    "pdf_encrypted", "The PDF is protected by a password.", fix="Save it without a password."
+                ) from error
+            raise ImageError("damaged", "The PDF is damaged or not a PDF.") from error
+    try:
+        with _pdfium:
+            count = len(document)
+        if maximum_pages is not None and count > maximum_pages:
+            raise ImageError(
+                "too_many_pages", f"The PDF has {count:,} pages; {maximum_pages:,} are read.", fix="Split the PDF."
+            )
+        yield PdfPages(document, count)
+    finally:
+        with _pdfium:
+            document.close()
+
+
+class PdfPages:
+    """The pages of an open PDF, drawn in grey one at a time."""
+
+    def __init__(self, document: "pypdfium2.PdfDocument", count: int) -> None:
+        self._document = document
+        self.count = count
+
+    @contextmanager
+    def drawn(self, page: int, dpi: int) -> Iterator[Pixels]:
+        """Draw `page` (from 1) at `dpi`; the (height, width) buffer lives as long as the `with` block.
+
+        Raises ImageError: `resolution`, `too_many_pixels`, `damaged`.
+        """
+        if not 36 <= dpi <= 2400:
+            raise ImageError("resolution", "A page is drawn at 36 to 2,400 dots an inch.")
+        bitmap = self._draw(page, dpi)
+        try:
+            yield memoryview(bitmap.buffer).cast("B").cast("B", shape=[bitmap.height, bitmap.stride])
+        finally:
+            with _pdfium:
+                bitmap.close()
+
+    def _draw(self, page: int, dpi: int) -> "pypdfium2.PdfBitmap":
+        with _pdfium:
+            try:
+                opened = self._document[page - 1]
+            except pypdfium2.PdfiumError as error:
+                raise ImageError("damaged", f"Page {page} of the PDF is damaged.") from error
+            try:
+                width, height = opened.get_size()
+                if not 0 < width * height * (dpi / 72) ** 2 <= MAXIMUM_PIXELS:
+                    raise _too_many_pixels()
+                return opened.render(scale=dpi / 72, grayscale=True, may_draw_forms=False)
+            except pypdfium2.PdfiumError as error:
+                raise ImageError("damaged", f"Page {page} of the PDF is damaged.") from error
+            finally:
+                opened.close()
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise ImageError("not_found", "There is no such file.")
+        with path.open("rb") as file:
+            # The size is asked of the open file, and one byte more is read: the file may grow meanwhile.
+            if os.fstat(file.fileno()).st_size > MAXIMUM_BYTES:
+                raise _file_too_large()
+            return file.read(MAXIMUM_BYTES + 1)
+    except OSError as error:
+        raise ImageError("not_found", "The file cannot be opened.") from error
+
+
+def _read_pdf(content: bytes, resolutions: Sequence[int]) -> list[FoundSymbol]:
+    found: list[FoundSymbol] = []
+    with open_pdf(content) as pages:
+        for page in range(1, pages.count + 1):
+            for dpi in resolutions:
+                with pages.drawn(page, dpi) as pixels:
+                    here = decode(pixels, page=page, dpi=dpi)
+                if here:
+                    found += here
+                    break
+    return found
+
+
+def _read_image(content: bytes) -> list[FoundSymbol]:
+    found: list[FoundSymbol] = []
+    try:
+        with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > MAXIMUM_PAGES:
+                raise ImageError("too_many_pages", f"The image has {frames:,} frames; {MAXIMUM_PAGES:,} are read.")
+            for frame in range(frames):
+                image.seek(frame)
+                if image.width * image.height > MAXIMUM_PIXELS:
+                    raise _too_many_pixels()
+                found += decode(_grey(image), page=frame + 1)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels() from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(
+            "not_an_image", "The file is no PNG, JPEG, WebP, TIFF or PDF.", fix="Save the picture as PNG or JPEG."
+        ) from error
+    except _DECODER_ERRORS as error:
+        raise ImageError("damaged", "The image is damaged.") from error
+    return found
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Return the image as 8-bit grey, transparent parts white as on paper."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(paper, rgba).convert("L")
+    return image.convert("L")
+
+
+def _found(barcode: zxingcpp.Barcode, page: int, dpi: int | None) -> FoundSymbol:
+    place = barcode.position
+    corners = (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
+    first, second, third, fourth = ((corner.x, corner.y) for corner in corners)
+    return FoundSymbol(
+        text=barcode.text,
+        page=page,
+        position=(first, second, third, fourth),
+        format=barcode.format.name,
+        symbology_identifier=barcode.symbology_identifier,
+        dpi=dpi,
+    )
+
+
+def _file_too_large() -> ImageError:
+    return ImageError("file_too_large", "A file may have 64 MiB.", fix="Save it smaller, or split the PDF.")
+
+
+def _too_many_pixels() -> ImageError:
+    return ImageError(
+        "too_many_pixels",
+        f"An image or a drawn page may have {MAXIMUM_PIXELS // 1_000_000} million pixels.",
+        fix="Save it smaller, or crop it to the code.",
+    )
