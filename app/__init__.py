@@ -3,7 +3,7 @@
 from flask import Flask
 
 from app import accounts, facts, portal, registry, verification
-from app.core import authorisation, csrf, database, http, i18n, logging
+from app.core import authorisation, csrf, database, health, http, i18n, logging
 from app.core.api import make_api
 from app.core.bootstrap import open_services
 from app.core.config import Settings
@@ -22,13 +22,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax")
     app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https")
 
-    http.install(app)
+    http.install(app, trust_proxy=settings.trust_proxy)
     i18n.install(app)
     app.before_request(accounts.identify)
     app.before_request(authorisation.enforce)
     csrf.install(app)
     app.teardown_appcontext(database.close_request_session)
 
+    app.register_blueprint(health.blueprint)
     api = make_api(app)
     for feature in (accounts, facts, registry, verification, portal):
         feature.install(app, api)

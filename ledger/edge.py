@@ -50,7 +50,9 @@ class Edge:
 
         def read_tile(level: int, index: int, width: int) -> bytes:
             if level == 0:
-                return b"".join(chain_hashes(last, _commitments(reader, index * TILE_WIDTH, index * TILE_WIDTH + width)))
+                return b"".join(
+                    chain_hashes(last, _commitments(reader, index * TILE_WIDTH, index * TILE_WIDTH + width))
+                )
             # A hash of a level is the root of one full tile of the level below.
             start = index * TILE_WIDTH
             return b"".join(perfect_root(tile) for tile in reader.tile_run(level - 1, start, start + width))

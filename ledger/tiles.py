@@ -144,11 +144,11 @@ class TileBuilder:
         for digest in islice(remaining, to_boundary):
             self.add(digest)
         while chunk := list(islice(remaining, width)):
-            if len(chunk) < width:
+            if len(chunk) == width and set(map(len, chunk)) == {HASH_SIZE}:
+                self._add_full_tile(b"".join(chunk))
+            else:
                 for digest in chunk:
                     self.add(digest)
-            else:
-                self._add_full_tile(b"".join(chunk))
 
     def take_full(self) -> list[Tile]:
         """Hand over the full tiles of all levels completed since the last call."""
@@ -174,8 +174,6 @@ class TileBuilder:
 
     def _add_full_tile(self, data: bytes) -> None:
         width = 1 << self._height
-        if len(data) != width * HASH_SIZE:
-            raise FormatError(f"a leaf hash has {HASH_SIZE} bytes")
         if not self._edge:
             self._edge.append([])
         self._full.append(Tile(0, self._size >> self._height, width, data))

@@ -59,13 +59,13 @@ class SignInSessionRow(Base):
     expires_at: Mapped[int] = mapped_column(Milliseconds)
 
 
-class SignInFailureRow(Base):
-    """Failed sign-ins of one address (hash) in its current window: the brake on guessing, shared by all processes."""
+class AttemptRow(Base):
+    """Attempts of one subject (keyed hash) in its current window: the brake on guessing, shared by all processes."""
 
-    __tablename__ = "sign_in_failures"
+    __tablename__ = "attempts"
 
     subject: Mapped[bytes] = mapped_column(Bytes, primary_key=True)
-    failures: Mapped[int] = mapped_column()
+    attempts: Mapped[int] = mapped_column()
     window_ends_at: Mapped[int] = mapped_column(Milliseconds)
 
 
@@ -76,7 +76,7 @@ class ApiKeyRow(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     key_hash: Mapped[bytes] = mapped_column(Bytes, unique=True)
-    prefix: Mapped[str] = mapped_column(String(12))
+    prefix: Mapped[str] = mapped_column(String(12), unique=True)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(32))
@@ -93,6 +93,7 @@ class IssuingRightRow(Base):
     __tablename__ = "issuing_rights"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    reference: Mapped[str] = mapped_column(String(10), unique=True)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
     value: Mapped[str] = mapped_column(String(14), index=True)

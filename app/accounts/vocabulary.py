@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from app.core.authorisation import Role
+
 
 class OrganisationKind(StrEnum):
     """What an organisation is; it bounds the roles its members can have."""
@@ -43,3 +45,28 @@ class OrganisationKeyPurpose(StrEnum):
 
     CODE = "code"
     STATEMENT = "statement"
+
+
+ROLES_OF_KIND: dict[OrganisationKind, frozenset[Role]] = {
+    OrganisationKind.FIRM: frozenset(
+        {
+            Role.OWNER,
+            Role.OPERATOR,
+            Role.SUPPLIER,
+            Role.CO_OPERATIVE,
+            Role.CARRIER,
+            Role.CUSTOMS_BROKER,
+            Role.RETAILER,
+            Role.ANALYST,
+            Role.AUDITOR,
+        }
+    ),
+    OrganisationKind.SHOP: frozenset({Role.OWNER, Role.RETAILER, Role.AUDITOR}),
+    OrganisationKind.AUTHORITY: frozenset(
+        {Role.OWNER, Role.INSPECTOR, Role.ANALYST, Role.AUDITOR, Role.CUSTOMS_CLIENT}
+    ),
+    OrganisationKind.REGISTRY: frozenset({Role.PLATFORM_ADMINISTRATOR, Role.ANALYST, Role.AUDITOR}),
+}
+"""Which roles people and machines of an organisation can have: a firm can not make itself an inspector."""
+
+KINDS_OPEN_TO_SIGN_UP = (OrganisationKind.FIRM, OrganisationKind.SHOP, OrganisationKind.AUTHORITY)

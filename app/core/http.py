@@ -10,6 +10,7 @@ from flask import Flask, Response, g, jsonify, render_template, request
 from flask.json.provider import JSONProvider
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.errors import AppError, FieldFault, Invalid
 from ledger.errors import LedgerError
@@ -161,8 +162,10 @@ def finish_request(response: Response) -> Response:
     return response
 
 
-def install(app: Flask) -> None:
-    """Register all of this on the application."""
+def install(app: Flask, *, trust_proxy: bool) -> None:
+    """Register all of this on the application; `trust_proxy` believes the X-Forwarded headers of one proxy."""
+    if trust_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     app.json = FastJSONProvider(app)
     app.config.setdefault("MAX_CONTENT_LENGTH", MAX_BODY)
     app.before_request(start_request)

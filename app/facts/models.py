@@ -3,10 +3,10 @@
 `unit_id` and `batch_id` are plain numbers here: what they stand for is the registry's business.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, BigId, Milliseconds
+from app.core.database import Base, BigId, Bytes, Milliseconds
 
 
 class EventRow(Base):
@@ -45,6 +45,7 @@ unit_states = Table(
     Column("sales", Integer, nullable=False),
     Column("first_sold_at", BigInteger),
     Column("first_sold_by", BigInteger),
+    Column("detained_by", BigInteger),
     Column("changed_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -55,6 +56,30 @@ batch_states = Table(
     Base.metadata,
     Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
     Column("statuses", String(120), nullable=False),
+    Column("detained_by", BigInteger),
     Column("changed_at", BigInteger, nullable=False),
 )
 """Projection: state that events give to whole batches."""
+
+scans = Table(
+    "scans",
+    Base.metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", String(64), primary_key=True),
+    Column("scan_key", String(64), primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("scanned_at", BigInteger, nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("organisation_id", BigInteger),
+    Column("action", String(16), nullable=False),
+    Column("latitude", Integer),
+    Column("longitude", Integer),
+    Column("accuracy", Integer),
+    Column("place_source", String(8), nullable=False),
+    Column("offline", Boolean, nullable=False),
+    Column("operator_saw", String(64)),
+    Column("signature", String(8), nullable=False),
+    Column("code_digest", Bytes, nullable=False),
+)
+"""Observations, on PostgreSQL. With SQLite this table stays empty: scans lie in files of their own, so that recording
+one never waits for the ledger's writer (docs/decisions/0003-scan-storage.md)."""

@@ -1,6 +1,18 @@
 """Tables of the registry feature; other features go through `service`."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, BigId, Bytes, Milliseconds
@@ -34,15 +46,24 @@ class BatchRow(Base):
     """Units commissioned together. It exists for others once `log_index` is set: the leaf's transaction publishes it."""
 
     __tablename__ = "batches"
+    __table_args__ = (
+        UniqueConstraint("job_id", "part"),
+        Index("ix_batches_unpublished", "job_id", sqlite_where=text("log_index IS NULL"), postgresql_where=text("log_index IS NULL")),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     handle: Mapped[str] = mapped_column(String(5), unique=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), index=True)
     organisation_id: Mapped[int] = mapped_column(BigInteger, index=True)
-    job_id: Mapped[str] = mapped_column(String(32), index=True)
+    job_id: Mapped[str] = mapped_column(String(32))
+    part: Mapped[int] = mapped_column()
+    """Which batch of the job: an import makes several."""
+    attempt: Mapped[str] = mapped_column(String(16))
+    """Token of the attempt that fills the batch. Empty: abandoned; whoever was filling it must stop."""
     profile: Mapped[str] = mapped_column(String(8))
     lot: Mapped[str | None] = mapped_column(String(20))
     expiry: Mapped[str | None] = mapped_column(String(6))
+    note: Mapped[str] = mapped_column(Text)
     quantity: Mapped[int] = mapped_column(Integer)
     generated: Mapped[bool] = mapped_column()
     key_id: Mapped[int] = mapped_column(BigInteger)
@@ -75,3 +96,14 @@ batch_tiles = Table(
     Column("data", Bytes, nullable=False),
 )
 """Batch trees in tiles of height 4 (16 hashes, 512 bytes), right-edge partial tiles included."""
+
+
+class SerialFileRow(Base):
+    """Serials that a firm brought, waiting for the job that commissions them; removed when that job has ended."""
+
+    __tablename__ = "serial_files"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    organisation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    data: Mapped[bytes] = mapped_column(Bytes)
+    created_at: Mapped[int] = mapped_column(Milliseconds)

@@ -23,6 +23,9 @@ from ledger.tiles import Tile
 POSTGRESQL_LOCK = 0x4D61726368616D6F
 """Key of the advisory lock that one writer of the log holds: "Marchamo" in ASCII. One log lives in one database."""
 
+COPY_FROM = 16
+"""From this many entries on, COPY beats INSERT on PostgreSQL."""
+
 _ENTRY_COLUMNS = (
     ledger_entries.c.index,
     ledger_entries.c.statement_key,
@@ -161,21 +164,21 @@ class SqlWriter(SqlReader):
 
     def add_entries(self, rows: Sequence[EntryRow]) -> None:
         """Add entries."""
-        self._insert(
-            'INSERT INTO ledger_entries ("index", statement_key, subject_key, salt, body)',
-            [(row.index, row.statement_key, row.subject_key, row.salt, row.body) for row in rows],
-        )
+        into = 'ledger_entries ("index", statement_key, subject_key, salt, body)'
+        values = [(row.index, row.statement_key, row.subject_key, row.salt, row.body) for row in rows]
+        if len(rows) >= COPY_FROM and self.connection.dialect.name == "postgresql":
+            self._copy(into, values, ["int8", "int8", "int8", "bytea", "bytea"])
+        else:
+            self._insert(into, values)
 
     def add_tiles(self, tiles: Sequence[Tile]) -> None:
         """Add full tiles."""
-        self._insert(
-            'INSERT INTO ledger_tiles (level, "index", data)', [(tile.level, tile.index, tile.data) for tile in tiles]
-        )
+        self._insert('ledger_tiles (level, "index", data)', [(tile.level, tile.index, tile.data) for tile in tiles])
 
     def add_head(self, head: Head) -> None:
         """Add a head; the UNIQUE on prev_size makes it a compare-and-swap."""
         try:
-            self._insert("INSERT INTO ledger_heads (size, prev_size, root, time)", [head])
+            self._insert("ledger_heads (size, prev_size, root, time)", [head])
         except IntegrityError as error:
             raise ForkDetected(
                 f"another writer already extended the log from size {head.prev_size}",
@@ -184,12 +187,20 @@ class SqlWriter(SqlReader):
 
     def add_checkpoint(self, row: CheckpointRow) -> None:
         """Add a published checkpoint."""
-        self._insert("INSERT INTO ledger_checkpoints (size, note, time)", [row])
+        self._insert("ledger_checkpoints (size, note, time)", [row])
 
     def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             places = ", ".join([self._statements.place] * len(rows[0]))
-            self.connection.exec_driver_sql(f"{into} VALUES ({places})", [tuple(row) for row in rows])
+            self.connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({places})", [tuple(row) for row in rows])
+
+    def _copy(self, into: str, rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> None:
+        """Insert many rows by PostgreSQL's COPY, in about half the time."""
+        driver: Any = self.connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
 
     def _driver(self, statement: str) -> None:
         """Run a statement that SQLAlchemy need not know of: an item of a group costs two of them."""
@@ -203,16 +214,16 @@ class _Statements:
     def __init__(self, dialect_name: str) -> None:
         self._sqlite = dialect_name == "sqlite"
         self.place = "?" if self._sqlite else "%s"
+        table = ledger_entries.c
+        found = select(table.statement_key, table.index).order_by(table.index)
         if self._sqlite:
             key = func.json_each(bindparam("keys")).table_valued("value").c.value
+            self.find_statements = found.join_from(key.table, ledger_entries, table.statement_key == key)
         else:
-            key = func.unnest(bindparam("keys", type_=ARRAY(BigInteger))).column_valued("key")
-        table = ledger_entries.c
-        self.find_statements = (
-            select(table.statement_key, table.index).join_from(key.table, ledger_entries, table.statement_key == key)
-            if self._sqlite
-            else select(table.statement_key, table.index).where(table.statement_key == key)
-        ).order_by(table.index)
+            keys = bindparam("keys", type_=ARRAY(BigInteger))
+            key = func.unnest(keys).column_valued("key")
+            # Not a join: a planner without statistics would read the whole table for it.
+            self.find_statements = found.where(table.statement_key == func.any(keys))
         # max() of an equality on (subject_key, index) is one descent of the index in both databases, however long the
         # history of a subject; GROUP BY would read all of it.
         latest = select(func.max(table.index)).where(table.subject_key == key).scalar_subquery()

@@ -23,7 +23,7 @@ _CHARSETS = {
     "N": "[0-9]",
     "X": """[!"%&'()*+,\\-./0-9:;<=>?A-Z_a-z]""",
     "Y": "[#\\-/0-9A-Z]",
-    "Z": "[A-Za-z0-9_=\\-]",
+    "Z": "[A-Za-z0-9_=\\-]",  # padding only at the end: the linter cset64, which every Z component gets
 }
 _CHARSET_NAMES = {"N": "digits", "X": "the 82 GS1 characters", "Y": "digits, A-Z, #, -, /", "Z": "base64url characters"}
 _COMPONENT = re.compile(r"(?P<open>\[)?(?P<charset>[NXYZ])(?P<upto>\.\.)?(?P<length>[0-9]+)(?(open)\])(?P<linters>(,\w+)*)")
@@ -246,5 +246,5 @@ def _parse_component(match: re.Match[str]) -> Component:
         minimum=1 if match["upto"] else maximum,
         maximum=maximum,
         optional=match["open"] is not None,
-        linters=tuple(filter(None, match["linters"].split(","))),
+        linters=(("cset64",) if match["charset"] == "Z" else ()) + tuple(filter(None, match["linters"].split(","))),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 # Section 7.9.5: a check pair counts modulo 1021 with prime weights, and is written in 32 characters.
 CHECK_CHARACTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CHARACTER_VALUES = """!"%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"""
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
+PRIMES = tuple(n for n in range(2, 510) if all(n % divisor for divisor in range(2, int(n**0.5) + 1)))
 _VALUE_OF = {character: value for value, character in enumerate(CHARACTER_VALUES)}
 
 
@@ -27,7 +27,7 @@ def has_valid_check_digit(digits: str) -> bool:
 def check_pair(body: str) -> str:
     """Return the two check characters of an alphanumeric key (GMN, MUDI) whose other characters are `body`.
 
-    `body` has at most 23 of the 82 GS1 characters; raises KeyError on another character.
+    `body` consists of the 82 GS1 characters, at most 97 of them (23 in a GMN); raises KeyError on another one.
     """
     weights = PRIMES[: len(body)][::-1]
     total = sum(_VALUE_OF[character] * weight for character, weight in zip(body, weights, strict=True)) % 1021

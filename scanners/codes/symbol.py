@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import qrcode
 import zxingcpp
 from PIL import Image
 from qrcode.exceptions import DataOverflowError
-from qrcode.util import MODE_8BIT_BYTE, MODE_ALPHA_NUM, MODE_NUMBER, QRData
+from qrcode.util import QRData
 
 from scanners.codes.errors import CodeError
 
@@ -31,6 +31,17 @@ QUIET_ZONE: Final = 4
 
 MAXIMUM_TEXT: Final = 2048
 """Characters of one code; the same bound as the reader's."""
+
+# Mode indicators (ISO/IEC 18004, table 2) and the bits of a segment's length field at versions 1, 10 and 27 (table 3).
+_Mode = Literal[1, 2, 4]
+_NUMERIC_MODE: Final = 1
+_ALPHANUMERIC_MODE: Final = 2
+_BYTE_MODE: Final = 4
+_LENGTH_BITS: Final[dict[_Mode, tuple[int, int, int]]] = {
+    _NUMERIC_MODE: (10, 12, 14),
+    _ALPHANUMERIC_MODE: (9, 11, 13),
+    _BYTE_MODE: (8, 16, 16),
+}
 
 _ALPHANUMERIC: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:")
 _DIGITS: Final = frozenset("0123456789")
@@ -98,8 +109,8 @@ def symbol_matrix(text: str, *, error_correction: str = ErrorCorrection.M) -> Sy
     `too_long` when no version holds it, `error_correction` for a level other than M, Q, H.
     """
     level = _checked(text, error_correction)
-    # The width of a segment's length field grows at versions 10 and 27 (ISO/IEC 18004, table 3), and with it the
-    # best cut: take the first class whose own cut fits inside it.
+    # Length fields grow at versions 10 and 27, and with them the best cut changes: take the first class of versions
+    # whose own cut fits inside it.
     for first, last in ((1, 9), (10, 26), (27, 40)):
         code = qrcode.QRCode(error_correction=_QRCODE_LEVELS[level], border=0)
         for mode, run in _segments(text, first):
@@ -202,7 +213,7 @@ def _too_long(text: str) -> CodeError:
     return CodeError("too_long", f"A text of {len(text)} characters does not fit into one QR symbol.")
 
 
-def _segments(text: str, version: int) -> list[tuple[int, str]]:
+def _segments(text: str, version: int) -> list[tuple[_Mode, str]]:
     """Cut `text` into (mode, characters) so that the bits of a symbol of this version's class are fewest.
 
     Dynamic programming over the characters: for each mode in which the text so far may end, the cheapest way there.
@@ -210,26 +221,17 @@ def _segments(text: str, version: int) -> list[tuple[int, str]]:
     encoder rounds each segment up to a whole bit, and so does a change of mode here.
     """
     size_class = 0 if version < 10 else 1 if version < 27 else 2
-    headers = {
-        mode: 6 * (4 + length_bits[size_class])
-        for mode, length_bits in ((MODE_NUMBER, (10, 12, 14)), (MODE_ALPHA_NUM, (9, 11, 13)), (MODE_8BIT_BYTE, (8, 16, 16)))
-    }
+    headers = {mode: 6 * (4 + length_bits[size_class]) for mode, length_bits in _LENGTH_BITS.items()}
     costs = dict(headers)
-    choices: list[dict[int, int]] = []  # for each character: mode of its segment -> mode of the one before it
+    choices: list[dict[_Mode, _Mode]] = []  # for each character: mode of its segment -> mode of the one before it
     for character in text:
-        per_character = {MODE_8BIT_BYTE: 48}
-        if character in _ALPHANUMERIC:
-            per_character[MODE_ALPHA_NUM] = 33
-        if character in _DIGITS:
-            per_character[MODE_NUMBER] = 20
-        best: dict[int, int] = {}
-        origin: dict[int, int] = {}
-        for mode, cost in per_character.items():
-            arrivals = [
+        best: dict[_Mode, int] = {}
+        origin: dict[_Mode, _Mode] = {}
+        for mode, cost in _costs(character):
+            cheapest, _, before = min(
                 (known if before == mode else -(-known // 6) * 6 + headers[mode], before != mode, before)
                 for before, known in costs.items()
-            ]
-            cheapest, _, before = min(arrivals)
+            )
             best[mode] = cheapest + cost
             origin[mode] = before
         costs = best
@@ -240,7 +242,14 @@ def _segments(text: str, version: int) -> list[tuple[int, str]]:
         modes.append(mode)
         mode = origin[mode]
     modes.reverse()
-    cut = []
-    for mode, run in groupby(zip(modes, text, strict=True), key=lambda pair: pair[0]):
-        cut.append((mode, "".join(character for _, character in run)))
-    return cut
+    runs = groupby(zip(modes, text, strict=True), key=lambda pair: pair[0])
+    return [(mode, "".join(character for _, character in run)) for mode, run in runs]
+
+
+def _costs(character: str) -> Iterator[tuple[_Mode, int]]:
+    """Yield each mode that can hold the character and its cost in sixths of a bit."""
+    yield _BYTE_MODE, 48
+    if character in _ALPHANUMERIC:
+        yield _ALPHANUMERIC_MODE, 33
+    if character in _DIGITS:
+        yield _NUMERIC_MODE, 20

@@ -64,7 +64,11 @@ def test_the_judged_vectors_of_transparency_dev_are_answered_as_they_say() -> No
     folder = shared_file("conformance/tlog_vectors")
     judged = [vector for vector in json.loads((folder / "index.json").read_bytes())["vectors"] if vector["judge"]]
     assert len(judged) >= 100
-    wrong = [entry["file"] for entry in judged if accepts(json.loads((folder / entry["file"]).read_bytes())) == entry["wantErr"]]
+    wrong = [
+        entry["file"]
+        for entry in judged
+        if accepts(json.loads((folder / entry["file"]).read_bytes())) == entry["wantErr"]
+    ]
     assert wrong == []
 
 

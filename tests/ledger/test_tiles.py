@@ -171,6 +171,6 @@ def test_leaves_and_sizes_out_of_range_are_refused() -> None:
     with pytest.raises(FormatError):
         tiles.TileBuilder(8).add(b"short")
     with pytest.raises(FormatError):
-        tiles.TileBuilder(1).extend([b"short", b"short"])
+        tiles.TileBuilder(1).extend([b"short", b"longer than thirty-two bytes, and the sum is right: 64 by."])
     with pytest.raises(FormatError):
         tiles.TileBuilder(0)

@@ -7,6 +7,7 @@ them, so a line measured here has that width on paper. Only the characters of Wi
 from functools import lru_cache
 from typing import Final
 
+# fmt: off
 _REGULAR: Final = (
     278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556,
     556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278,
@@ -34,6 +35,7 @@ _BOLD: Final = (
     667, 667, 611, 556, 556, 556, 556, 556, 556, 889, 556, 556, 556, 556, 556, 278, 278, 278, 278, 611, 611,
     611, 611, 611, 611, 611, 584, 611, 611, 611, 611, 611, 556, 611, 556,
 )
+# fmt: on
 
 
 @lru_cache(maxsize=16384)

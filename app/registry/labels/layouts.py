@@ -68,7 +68,7 @@ class SheetLayout:
         return row * self.columns + column if inside else None
 
 
-def _roll(width: float, height: float, text_place: TextPlace) -> SheetLayout:
+def _roll(width: float, height: float, text_place: TextPlace, module: float = MODULE_MILLIMETRES) -> SheetLayout:
     return SheetLayout(
         name=f"roll-{width:g}x{height:g}",
         title=f"Roll, {width:g} × {height:g} mm",
@@ -84,6 +84,7 @@ def _roll(width: float, height: float, text_place: TextPlace) -> SheetLayout:
         pitch_y=height,
         text_place=text_place,
         inset=1.0,
+        module=module,
     )
 
 
@@ -153,7 +154,7 @@ _ALL: Final = (
     _roll(25, 25, TextPlace.BELOW),
     _roll(50, 25, TextPlace.RIGHT),
     _roll(50, 30, TextPlace.RIGHT),
-    _roll(100, 50, TextPlace.RIGHT),
+    _roll(100, 50, TextPlace.RIGHT, module=2 * MODULE_MILLIMETRES),  # cases and pallets, read at arm's length
 )
 
 LAYOUTS: Final = MappingProxyType({layout.name: layout for layout in _ALL})

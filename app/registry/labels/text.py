@@ -21,7 +21,7 @@ _REPLACEMENTS: Final = str.maketrans(
     {
         "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "ı": "i", "Ħ": "H", "ħ": "h", "Ŧ": "T", "ŧ": "t", "Ŋ": "N", "ŋ": "n",
         "ĸ": "k", "ẞ": "SS", "−": "-", "‐": "-", "‑": "-", "‒": "-", "―": "—", "′": "'", "″": '"', "⁄": "/", "∕": "/",
-        "×": "×", "№": "No", "\u00ad": None,
+        "№": "No",
     }
 )  # fmt: skip
 
@@ -39,7 +39,8 @@ def printable(line: str) -> Printed:
     """Return `line` in characters of Windows-1252, white space single, control and invisible characters gone."""
     wanted = unicodedata.normalize("NFC", line)
     wanted = "".join(" " if character.isspace() else character for character in wanted)
-    wanted = "".join(character for character in wanted if unicodedata.category(character)[0] != "C" or character == "\u00ad")
+    # Category C: control and format characters (bidirectional marks, soft hyphens) and lone surrogates.
+    wanted = "".join(character for character in wanted if unicodedata.category(character)[0] != "C")
     wanted = " ".join(wanted.split())
     if wanted.isascii():
         return Printed(wanted, exact=True)
@@ -63,13 +64,11 @@ def _drawable(character: str) -> str:
 
 
 def _in_fonts(character: str) -> bool:
-    # Windows-1252 has no soft hyphen of its own in sight: a reader may draw it or not, so we do not send it.
-    if character == "\u00ad":
-        return False
     try:
-        return character.encode("cp1252")[0] >= 32
+        character.encode("cp1252")
     except UnicodeEncodeError:
         return False
+    return True
 
 
 @lru_cache(maxsize=16384)
@@ -112,7 +111,9 @@ def _shortened(text: str, *, width: float, size: float, bold: bool) -> str:
 
 def _fitting(text: str, *, width: float, size: float, bold: bool) -> int:
     """Return how many leading characters of `text` fit into `width`."""
+    if text_width(text, size=size, bold=bold) <= width:
+        return len(text)
     for count in range(1, len(text) + 1):
         if text_width(text[:count], size=size, bold=bold) > width:
             return count - 1
-    return len(text)
+    return 0

@@ -1,0 +1,145 @@
+"""The `marchamo` command: one group, whose parts live in the features and packages they belong to.
+
+Exit codes: 0 done; 1 the answer is no (a fault, a refusal, a bad verdict); 2 the command was misused; 3 something that
+was needed could not be read or reached.
+"""
+
+import importlib
+import json
+import sys
+from dataclasses import dataclass, field
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.core.bootstrap import SchemaOutdated, migrate
+from app.core.config import Settings, SettingsError, describe
+from app.core.errors import AppError
+from app.core.sealing import SealError
+
+PARTS = {
+    # command: (module, attribute, short help); loaded when used, so that `marchamo scan` starts without a web framework
+    "account": ("app.accounts.cli", "account", "Organisations, administrators, rights and API keys."),
+    "batch": ("app.registry.cli", "batch", "Commission batches, import files, print labels."),
+    "product": ("app.registry.cli", "product", "Register and list products."),
+    "ledger": ("ledger.cli", "ledger", "Audit, export and prove the ledger."),
+    "scan": ("scanners.cli", "scan", "Read label images and PDFs and verify what they say."),
+    "verify-proof": ("scanners.cli", "verify_proof", "Check a receipt or a proof bundle, without any database."),
+    "demo": ("app.demo.cli", "demo", "Tell the whole story on a fresh database, in less than a minute."),
+    "demo-firm": ("app.demo.cli", "demo_firm", "Make sure that the demo firm exists and print how to act for it."),
+    "facts": ("app.facts.cli", "facts", "Rebuild what is derived from events."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a part of the command only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, own and lazy."""
+        return sorted({*super().list_commands(ctx), *PARTS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command by name."""
+        if cmd_name in PARTS:
+            module, attribute, _help = PARTS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any part."""
+        rows = [
+            (name, PARTS[name][2] if name in PARTS else self.commands[name].get_short_help_str())
+            for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="marchamo")
+def cli() -> None:
+    """Marchamo: an open registry of signed codes that anybody can check."""
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON instead of a table.")
+def config(as_json: bool) -> None:
+    """Show every setting, its value and its meaning."""
+    rows = describe(Settings.from_environment())
+    if as_json:
+        click.echo(json.dumps({variable: value for variable, value, _ in rows}, indent=1))
+        return
+    table = Table("variable", "value", "meaning")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to this program's schema."""
+    migrate(Settings.from_environment())
+    click.echo("The database is up to date.")
+
+
+@cli.command()
+@click.option("--prepare", is_flag=True, help="Bring the database to this program's schema first.")
+@click.option("--demo-firm", "with_demo_firm", is_flag=True, help="Seed a demo firm and print one of its labels.")
+def serve(prepare: bool, with_demo_firm: bool) -> None:
+    """Serve pages and API, with the worker that runs jobs, until Ctrl-C."""
+    from app import server
+
+    settings = Settings.from_environment()
+    if prepare:
+        migrate(settings)
+    if with_demo_firm:
+        from app.demo.welcome import welcome
+
+        welcome(settings)
+    server.serve(settings)
+
+
+@cli.command()
+def worker() -> None:
+    """Run jobs (`serve` starts one of these by itself)."""
+    from app import server
+    from app.core import logging
+    from app.core.bootstrap import open_services
+    from app.registry.jobs import job_handlers, sweep
+
+    logging.configure()
+    services = open_services(Settings.from_environment())
+    sweep(services)
+    server.work(services, job_handlers(services))
+
+
+@dataclass
+class _Refusal:
+    exit_code: int
+    line: str
+    details: list[str] = field(default_factory=list)
+
+
+def _explain(error: Exception) -> _Refusal:
+    if isinstance(error, AppError):
+        details = [f"  {fault.where}: {fault.message}" for fault in error.faults[:50]]
+        return _Refusal(1, f"{error}{f' {error.fix}' if error.fix else ''}", details)
+    return _Refusal(3, str(error))
+
+
+def main() -> None:
+    """Entry point: a refusal is one line on standard error and an exit code, never a trace."""
+    try:
+        cli()
+    except (AppError, SettingsError, SchemaOutdated, SealError) as error:
+        refusal = _explain(error)
+        click.echo(f"marchamo: {refusal.line}", err=True)
+        for detail in refusal.details:
+            click.echo(detail, err=True)
+        sys.exit(refusal.exit_code)
+
+
+if __name__ == "__main__":
+    main()

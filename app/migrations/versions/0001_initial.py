@@ -1,0 +1,440 @@
+"""Initial schema.
+
+Revision: 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from ledger.storage.tables import append_only_ddl
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+EVENTS_GUARD = {
+    "sqlite": [
+        f"CREATE TRIGGER {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
+        for table in ("events", "event_units")
+        for operation in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        # The function comes with the ledger's own guards.
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change()"
+        for table in ("events", "event_units")
+    ],
+}
+CASES = {
+    "id": 1,
+    "kind": "case",
+    "identifier": "",
+    "name": "SSCC",
+    "brand": "",
+    "description": "",
+    "sector": "",
+    "created_at": 0,
+}
+
+
+def upgrade() -> None:
+    """Make every table, the guards of what may only grow, and the one product that stands for cases."""
+    op.create_table(
+        "attempts",
+        sa.Column("subject", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("window_ends_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_attempts")),
+    )
+    op.create_table(
+        "batch_states",
+        sa.Column("batch_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("statuses", sa.String(length=120), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_batch_states")),
+    )
+    op.create_table(
+        "batch_tiles",
+        sa.Column("batch_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("tile_index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "level", "tile_index", name=op.f("pk_batch_tiles")),
+    )
+    op.create_table(
+        "event_units",
+        sa.Column("unit_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("unit_id", "event", name=op.f("pk_event_units")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("event_units", schema=None) as batch_op:
+        batch_op.create_index("ix_event_units_event", ["event"], unique=False)
+
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_id", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("batch_id", sa.BigInteger(), nullable=True),
+        sa.Column("event_time", sa.BigInteger(), nullable=False),
+        sa.Column("record_time", sa.BigInteger(), nullable=False),
+        sa.Column("undoes", sa.String(length=128), nullable=True),
+        sa.Column("log_index", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
+    )
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_events_batch_id"), ["batch_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_events_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=128), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("payload_digest", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+        sa.UniqueConstraint(
+            "organisation_id", "kind", "idempotency_key", name=op.f("uq_jobs_organisation_id_kind_idempotency_key")
+        ),
+    )
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_jobs_state"), ["state"], unique=False)
+
+    op.create_table(
+        "organisations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.String(length=64), nullable=True),
+        sa.Column("decision_reason", sa.Text(), nullable=True),
+        sa.Column("log_index", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
+        sa.UniqueConstraint("issuer", name=op.f("uq_organisations_issuer")),
+    )
+    with op.batch_alter_table("organisations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_organisations_status"), ["status"], unique=False)
+
+    op.create_table(
+        "people",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=False),
+        sa.Column("locale", sa.String(length=2), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_people")),
+        sa.UniqueConstraint("email", name=op.f("uq_people_email")),
+    )
+    op.create_table(
+        "products",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("identifier", sa.String(length=40), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("brand", sa.String(length=100), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("sector", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("log_index", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_products")),
+        sa.UniqueConstraint("kind", "identifier", name=op.f("uq_products_kind_identifier")),
+    )
+    with op.batch_alter_table("products", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_products_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "serial_files",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", "organisation_id", name=op.f("pk_serial_files")),
+    )
+    op.create_table(
+        "service_keys",
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_service_keys")),
+        sa.UniqueConstraint("purpose", name=op.f("uq_service_keys_purpose")),
+    )
+    op.create_table(
+        "unit_states",
+        sa.Column("unit_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("statuses", sa.String(length=120), nullable=False),
+        sa.Column("sales", sa.Integer(), nullable=False),
+        sa.Column("first_sold_at", sa.BigInteger(), nullable=True),
+        sa.Column("first_sold_by", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("unit_id", name=op.f("pk_unit_states")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "units",
+        sa.Column("product_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "serial",
+            sa.String(length=20).with_variant(sa.String(length=20, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("unit_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("product_id", "serial", name=op.f("pk_units")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("prefix", sa.String(length=12), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisations.id"], name=op.f("fk_api_keys_organisation_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
+        sa.UniqueConstraint("prefix", name=op.f("uq_api_keys_prefix")),
+    )
+    with op.batch_alter_table("api_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_keys_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "batches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("handle", sa.String(length=5), nullable=False),
+        sa.Column("product_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.String(length=16), nullable=False),
+        sa.Column("profile", sa.String(length=8), nullable=False),
+        sa.Column("lot", sa.String(length=20), nullable=True),
+        sa.Column("expiry", sa.String(length=6), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("generated", sa.Boolean(), nullable=False),
+        sa.Column("key_id", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "first_serial",
+            sa.String(length=20).with_variant(sa.String(length=20, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "last_serial",
+            sa.String(length=20).with_variant(sa.String(length=20, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("root", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("published_at", sa.BigInteger(), nullable=True),
+        sa.Column("log_index", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["product_id"], ["products.id"], name=op.f("fk_batches_product_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sa.UniqueConstraint("handle", name=op.f("uq_batches_handle")),
+        sa.UniqueConstraint("job_id", "part", name=op.f("uq_batches_job_id_part")),
+    )
+    with op.batch_alter_table("batches", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_batches_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_batches_product_id"), ["product_id"], unique=False)
+        batch_op.create_index(
+            "ix_batches_unpublished",
+            ["job_id"],
+            unique=False,
+            sqlite_where=sa.text("log_index IS NULL"),
+            postgresql_where=sa.text("log_index IS NULL"),
+        )
+
+    op.create_table(
+        "issuing_rights",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reference", sa.String(length=10), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=14), nullable=False),
+        sa.Column("granted_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("quota", sa.BigInteger(), nullable=True),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("valid_from", sa.BigInteger(), nullable=False),
+        sa.Column("valid_until", sa.BigInteger(), nullable=True),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.String(length=64), nullable=True),
+        sa.Column("decision_reason", sa.Text(), nullable=True),
+        sa.Column("log_index", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["granted_by"], ["organisations.id"], name=op.f("fk_issuing_rights_granted_by")),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisations.id"], name=op.f("fk_issuing_rights_organisation_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_issuing_rights")),
+        sa.UniqueConstraint("reference", name=op.f("uq_issuing_rights_reference")),
+    )
+    with op.batch_alter_table("issuing_rights", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_issuing_rights_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_issuing_rights_value"), ["value"], unique=False)
+
+    op.create_table(
+        "memberships",
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisations.id"], name=op.f("fk_memberships_organisation_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_memberships_person_id")),
+        sa.PrimaryKeyConstraint("person_id", "organisation_id", name=op.f("pk_memberships")),
+    )
+    op.create_table(
+        "organisation_keys",
+        sa.Column("key_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("organisation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("valid_until", sa.BigInteger(), nullable=False),
+        sa.Column("registered_index", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_index", sa.BigInteger(), nullable=True),
+        sa.Column("revocation_reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisations.id"], name=op.f("fk_organisation_keys_organisation_id")
+        ),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_organisation_keys")),
+        sa.UniqueConstraint("public_key", name=op.f("uq_organisation_keys_public_key")),
+    )
+    with op.batch_alter_table("organisation_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_organisation_keys_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "sign_in_sessions",
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisations.id"], name=op.f("fk_sign_in_sessions_organisation_id")
+        ),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_sign_in_sessions_person_id")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sign_in_sessions")),
+    )
+    op.create_table(
+        "ledger_checkpoints",
+        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False, comment="the signed note, as published"),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.PrimaryKeyConstraint("size"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_entries",
+        sa.Column(
+            "index",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="position in the log, from 0",
+        ),
+        sa.Column(
+            "statement_key",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="first 8 bytes of SHA-256(statement), signed big endian",
+        ),
+        sa.Column(
+            "subject_key",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="first 8 bytes of the subject, signed big endian",
+        ),
+        sa.Column("salt", sa.LargeBinary(), nullable=True, comment="32 random bytes"),
+        sa.Column("body", sa.LargeBinary(), nullable=True, comment="the canonical JSON of ledger.leaf.Body"),
+        sa.CheckConstraint('"index" >= 0', name="ledger_entries_index"),
+        sa.CheckConstraint("length(salt) = 32", name="ledger_entries_salt"),
+        sa.PrimaryKeyConstraint("index"),
+        sqlite_strict=True,
+    )
+    with op.batch_alter_table("ledger_entries", schema=None) as batch_op:
+        batch_op.create_index("ledger_entries_statement", ["statement_key"], unique=False)
+        batch_op.create_index("ledger_entries_subject", ["subject_key", "index"], unique=False)
+
+    op.create_table(
+        "ledger_heads",
+        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("prev_size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.CheckConstraint("length(root) = 32", name="ledger_heads_root"),
+        sa.CheckConstraint("size > prev_size AND prev_size >= 0", name="ledger_heads_order"),
+        sa.PrimaryKeyConstraint("size"),
+        sa.UniqueConstraint("prev_size"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_tiles",
+        sa.Column("level", sa.SmallInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column(
+            "data", sa.LargeBinary(), nullable=False, comment="256 hashes of 32 bytes; only full tiles are stored"
+        ),
+        sa.CheckConstraint("length(data) = 8192", name="ledger_tiles_data"),
+        sa.PrimaryKeyConstraint("level", "index"),
+        sqlite_strict=True,
+    )
+
+    dialect = op.get_bind().dialect.name
+    for statement in append_only_ddl(dialect) + EVENTS_GUARD[dialect]:
+        op.execute(statement)
+    products = sa.table("products", *(sa.column(name) for name in CASES))
+    op.execute(products.insert().values(CASES))
+    if dialect == "postgresql":
+        op.execute("SELECT setval(pg_get_serial_sequence('products', 'id'), 1)")
+        # Tile hashes look random: trying to compress them is work for nothing.
+        op.execute("ALTER TABLE batch_tiles ALTER COLUMN data SET STORAGE EXTERNAL")
+
+
+def downgrade() -> None:
+    """The ledger only grows: going back means restoring a backup."""
+    raise RuntimeError("the first schema cannot be taken back; restore a backup instead")

@@ -1,0 +1,115 @@
+"""What every template can ask for: who is here, where they can go, and how figures and times are written."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+from flask import Flask, Response, request
+from flask_babel import gettext
+
+from app.core.authorisation import Permission, current_principal
+from app.core.i18n import COOKIE, LANGUAGES, choose_language
+from app.core.services import services
+
+COOKIE_SECONDS = 365 * 24 * 3600
+LANGUAGE_NAMES = {"en": "English", "es": "Español"}
+FIGURES = {"en": Locale("en", "US"), "es": Locale("es", "MX")}
+"""How figures and dates are written: Mexico groups thousands with commas, Spain does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry of the navigation; `sections` are the first path segments that it stands for."""
+
+    text: str
+    address: str
+    sections: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """Whether the page at `path` belongs to this entry."""
+        return path.split("/", 2)[1] in self.sections
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLink:
+    """This page in one language."""
+
+    code: str
+    name: str
+    address: str
+    is_current: bool
+
+
+def navigation() -> list[Link]:
+    """Where the caller can go."""
+    principal = current_principal()
+    links = [Link(gettext("Check a code"), "/check", ("check", "verify"))]
+    if principal.is_anonymous:
+        return [*links, Link(gettext("How to check us"), "/transparency", ("transparency",))]
+    links.insert(0, Link(gettext("Overview"), "/dashboard", ("dashboard",)))
+    if principal.may(Permission.PRODUCT_READ):
+        links.append(Link(gettext("Products"), "/products", ("products",)))
+    if principal.may(Permission.BATCH_READ):
+        links.append(Link(gettext("Batches"), "/batches", ("batches", "jobs", "imports")))
+    if principal.may(Permission.ORGANISATION_READ):
+        links.append(Link(gettext("Organisation"), "/organisation", ("organisation",)))
+    if principal.may(Permission.ORGANISATION_APPROVE):
+        links.append(Link(gettext("Administration"), "/admin", ("admin",)))
+    return links
+
+
+def language_links() -> list[LanguageLink]:
+    """This page in each language: the same address with ``lang`` replaced."""
+    others = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
+    current = choose_language()
+    return [
+        LanguageLink(code, LANGUAGE_NAMES[code], f"{request.path}?{urlencode([*others, ('lang', code)])}", code == current)
+        for code in LANGUAGES
+    ]
+
+
+def number(value: int) -> str:
+    """A whole number with the separators of the reader's language."""
+    return str(format_decimal(value, locale=FIGURES[choose_language()]))
+
+
+def moment(milliseconds: int | None) -> str:
+    """A point in time in the reader's language, in UTC and saying so; empty for None."""
+    if milliseconds is None:
+        return ""
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{format_datetime(when, 'd MMM y, HH:mm', locale=FIGURES[choose_language()])} UTC"
+
+
+def translated(text: object) -> str:
+    """A sentence that another part wrote in English, in the reader's language."""
+    return str(gettext(str(text))) if text else ""
+
+
+def remember_language(response: Response) -> Response:
+    """Keep a choice made with ``?lang=`` for the next pages."""
+    asked = request.args.get("lang")
+    if asked in LANGUAGES:
+        response.set_cookie(COOKIE, asked, max_age=COOKIE_SECONDS, samesite="Lax", secure=request.is_secure, httponly=True)
+    return response
+
+
+def install(app: Flask) -> None:
+    """Register filters, variables and the language cookie."""
+    app.jinja_env.filters.update(number=number, moment=moment, translated=translated)
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.after_request(remember_language)
+
+    @app.context_processor
+    def variables() -> dict[str, object]:
+        return {
+            "principal": current_principal(),
+            "navigation": navigation(),
+            "language_links": language_links(),
+            "registry_name": services().settings.registry_name,
+            "public_url": services().settings.public_url.rstrip("/"),
+        }

@@ -1,0 +1,324 @@
+"""The write path: what happens between a statement's arrival and its acknowledgement.
+
+An acknowledgement means three things at once: the entry is on disk, it is in the tree, and a signed checkpoint covers
+it. There is no promise of later inclusion. Each step below says what a crash there would mean.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
+from ledger.edge import Edge
+from ledger.errors import LedgerError, LogUnavailable
+from ledger.group import GroupQueue, Ticket
+from ledger.leaf import SALT_SIZE, Body
+from ledger.note import NoteSigner
+from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter
+
+MAX_GROUP = 256
+"""Entries in one transaction, unless a single call brings more."""
+
+MAX_ENTRIES_A_CALL = 4_096
+"""Entries one call may bring."""
+
+PUBLISH_INTERVAL_MS = 1_000
+"""A checkpoint is published at most this often."""
+
+_UNLINKED = b'"subject_prev":null}'
+
+Apply = Callable[[Connection, int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A statement to be recorded.
+
+    kind, subject (32 bytes) and key_id are those of `ledger.leaf.Body`; statement is a compact JWS as signed.
+    """
+
+    kind: str
+    subject: bytes
+    statement: bytes
+    key_id: str
+
+
+def statement_key(statement: bytes) -> int:
+    """Give the short key under which a statement is found again (signed 64-bit)."""
+    return int.from_bytes(sha256(statement).digest()[:8], "big", signed=True)
+
+
+def subject_key(subject: bytes) -> int:
+    """Give the short key under which the entries about a subject are found (signed 64-bit)."""
+    return int.from_bytes(subject[:8], "big", signed=True)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Where one entry ended up."""
+
+    index: int
+    duplicate: bool
+    result: Any = None
+
+
+class Submission(Ticket):
+    """The entries of one call, with room for what became of them."""
+
+    __slots__ = ("apply", "bodies", "checkpoint", "entries", "error", "keys", "outcomes", "publish", "salts")
+
+    def __init__(self, entries: Sequence[NewEntry], *, apply: Apply | None = None, publish: bool = False) -> None:
+        super().__init__(max(1, len(entries)))
+        # All that needs no lock is done here, in the caller's own time: a malformed entry is refused at once.
+        self.bodies = [
+            Body(entry.kind, entry.subject, None, entry.statement, entry.key_id).to_bytes() for entry in entries
+        ]
+        self.entries = entries
+        self.keys = [(statement_key(entry.statement), subject_key(entry.subject)) for entry in entries]
+        random = os.urandom(SALT_SIZE * len(entries))
+        self.salts = [random[at : at + SALT_SIZE] for at in range(0, len(random), SALT_SIZE)]
+        self.apply = apply
+        self.publish = publish
+        self.outcomes: list[Outcome] = []
+        self.error: Exception | None = None
+        self.checkpoint: SignedCheckpoint  # once the group is committed
+
+
+@dataclass(slots=True)
+class _Group:
+    """What a group adds, collected before it is written."""
+
+    base: int
+    known: dict[bytes, int]
+    """Statement -> index, of those recorded before and of those of this group so far."""
+    latest: dict[int, int]
+    """Subject key -> index of its latest entry."""
+    rows: list[EntryRow] = field(default_factory=list)
+
+
+class Committer:
+    """Appends for one log; safe for threads, and for other processes that do the same to the same database."""
+
+    def __init__(self, storage: LogStorage, *, origin: str, signer: NoteSigner, clock: Callable[[], float]) -> None:
+        self._storage = storage
+        self._origin = origin
+        self._signer = signer
+        self._clock = clock
+        self._queue = GroupQueue(self._run, limit=MAX_GROUP)
+        self._edge_lock = threading.Lock()
+        self._edge = Edge.empty()
+        self._published_at = 0
+        os.register_at_fork(after_in_child=self._renew_lock)
+
+    @property
+    def edge(self) -> Edge:
+        """The latest state of the log that this process knows to be committed."""
+        return self._edge
+
+    def refresh(self) -> Edge:
+        """Read what other processes have appended and give the edge there."""
+        with self._storage.reading() as reader:
+            edge = self._edge.advanced(reader, reader.head())
+        self._advance_to(edge)
+        return edge
+
+    def submit(self, submission: Submission) -> None:
+        """Record the entries of a submission, or raise what stands against it."""
+        self._queue.submit(submission)
+        if submission.error is not None:
+            raise submission.error
+
+    def sign(self, edge: Edge) -> SignedCheckpoint:
+        """Sign the checkpoint of an edge. Nothing signed may leave this process before its head is committed."""
+        return sign_checkpoint(Checkpoint(self._origin, edge.size, edge.root), self._signer)
+
+    def _run(self, group: list[Submission]) -> None:
+        try:
+            self._write(group)
+        except Exception as error:  # whatever it was, each caller must learn what became of its entry
+            self._recover(group, error)
+        except BaseException:
+            self._edge = Edge.empty()
+            _refuse(group, _outcome_unknown())
+            raise
+
+    def _write(self, group: list[Submission]) -> None:
+        with self._storage.writing() as writer:
+            # A crash up to COMMIT loses nothing: no row is visible and nobody was told anything.
+            head = writer.head()
+            edge = self._edge.advanced(writer, head).copy()
+            additions = _collect(writer, group, edge.size)
+            now = int(self._clock() * 1000)
+            if additions.rows:
+                edge.extend(row.commitment() for row in additions.rows)
+                writer.add_entries(additions.rows)
+                writer.add_tiles(edge.take_full())
+                writer.add_head(Head(edge.size, additions.base, edge.root, now))
+            checkpoint = self.sign(edge)
+            published = self._publish(writer, checkpoint, now, force=any(ticket.publish for ticket in group))
+            # A crash while the block ends is the one moment of doubt: COMMIT may or may not have reached the disk.
+            # The caller was not told; when it asks again, the statement's key finds the entry or the way is free.
+        # From here on the group is durable. A crash now loses only the answers; asking again gives them.
+        self._advance_to(edge)
+        if published:
+            self._published_at = now
+        for submission in group:
+            submission.checkpoint = checkpoint
+
+    def _publish(self, writer: LogWriter, checkpoint: SignedCheckpoint, now: int, *, force: bool) -> bool:
+        """Add the checkpoint to those published, if one is due. A clock set back makes one due as well."""
+        if not force and abs(now - self._published_at) < PUBLISH_INTERVAL_MS:
+            return False
+        size, latest = checkpoint.checkpoint.size, writer.checkpoint()
+        if latest is not None:
+            self._published_at = latest.time
+            if size <= latest.size or (not force and abs(now - latest.time) < PUBLISH_INTERVAL_MS):
+                return False
+        writer.add_checkpoint(CheckpointRow(size, checkpoint.note_text, now))
+        return True
+
+    def _recover(self, group: list[Submission], cause: Exception) -> None:
+        """Find out what became of a group whose transaction failed; guess nothing.
+
+        Memory is dropped and read again. Taking the write lock first waits for a COMMIT that may still be on its way.
+        """
+        self._edge = Edge.empty()
+        statements = {statement: key for ticket in group for statement, key in _statements(ticket)}
+        try:
+            with self._storage.writing() as writer:
+                edge = Edge.load(writer, writer.head())
+                known = _find(writer, statements)
+        except Exception:  # the database is out of reach; the first cause is the one to tell
+            # Our own errors are raised before COMMIT, so they leave no doubt.
+            _refuse(group, cause if isinstance(cause, LedgerError) else _outcome_unknown(), cause)
+            return
+        self._advance_to(edge)
+        checkpoint = self.sign(edge)
+        for submission in group:
+            planned = zip(submission.entries, submission.outcomes, strict=False)
+            complete = len(submission.outcomes) == len(submission.entries)
+            if complete and all(known.get(entry.statement) == outcome.index for entry, outcome in planned):
+                submission.checkpoint = checkpoint
+            else:
+                _refuse([submission], cause if isinstance(cause, LedgerError) else _not_recorded(), cause)
+
+    def _advance_to(self, edge: Edge) -> None:
+        with self._edge_lock:
+            if edge.size > self._edge.size:
+                self._edge = edge
+
+    def _renew_lock(self) -> None:
+        self._edge_lock = threading.Lock()
+
+
+def _collect(writer: LogWriter, group: list[Submission], base: int) -> _Group:
+    """Decide the index of each entry, run what its caller wants done with it, and build the rows."""
+    additions = _Group(
+        base=base,
+        known=_find(writer, {statement: key for ticket in group for statement, key in _statements(ticket)}),
+        latest=writer.latest_by_subject({subject for ticket in group for _, subject in ticket.keys}),
+    )
+    if any(ticket.apply for ticket in group):
+        writer.keep()
+    for submission in group:
+        submission.outcomes = []
+        if submission.apply is None:
+            submission.outcomes = [_add(submission, at, additions) for at in range(len(submission.entries))]
+        elif (first := additions.known.get(submission.entries[0].statement)) is not None:
+            submission.outcomes = [Outcome(first, duplicate=True)]
+        else:
+            _apply(writer, submission, submission.apply, additions)
+    return additions
+
+
+def _apply(writer: LogWriter, submission: Submission, apply: Apply, additions: _Group) -> None:
+    """Do the caller's part under a savepoint: if it fails, it fails alone."""
+    try:
+        result = apply(writer.connection, additions.base + len(additions.rows))
+    except Exception as error:  # handed back to its caller as it is
+        _require_transaction(writer)
+        writer.undo()
+        submission.error = error
+        return
+    _require_transaction(writer)
+    writer.keep()
+    outcome = _add(submission, 0, additions)
+    outcome.result = result
+    submission.outcomes = [outcome]
+
+
+def _add(submission: Submission, at: int, additions: _Group) -> Outcome:
+    """Give one entry its index, or find that it has one."""
+    entry, (key, subject) = submission.entries[at], submission.keys[at]
+    index = additions.base + len(additions.rows)
+    first = additions.known.setdefault(entry.statement, index)
+    if first != index:
+        return Outcome(first, duplicate=True)
+    body = submission.bodies[at]
+    if (previous := additions.latest.get(subject)) is not None:
+        body = _link(body, previous)
+    additions.rows.append(EntryRow(index, key, subject, submission.salts[at], body))
+    additions.latest[subject] = index
+    return Outcome(index, duplicate=False)
+
+
+def _link(body: bytes, previous: int) -> bytes:
+    """Put the index of the subject's previous entry into a body made without one: its last member, being sorted."""
+    start = body.removesuffix(_UNLINKED)
+    if len(start) == len(body):
+        raise ValueError("this body already names a previous entry")
+    return b'%b"subject_prev":%d}' % (start, previous)
+
+
+def _find(writer: LogWriter, statements: dict[bytes, int]) -> dict[bytes, int]:
+    """Give the index of each statement that is recorded. Keys may collide, so the statements are compared."""
+    by_key: dict[int, list[bytes]] = {}
+    for statement, key in statements.items():
+        by_key.setdefault(key, []).append(statement)
+    found: dict[bytes, int] = {}
+    for key, index in writer.find_statements(by_key):
+        row = writer.entries(index, index + 1)[0]
+        for statement in by_key[key]:
+            # An erased body can no longer be compared; its key speaks for it.
+            if row.body is None or Body.from_bytes(row.body).statement == statement:
+                found.setdefault(statement, index)
+    return found
+
+
+def _statements(submission: Submission) -> Iterable[tuple[bytes, int]]:
+    for entry, (key, _) in zip(submission.entries, submission.keys, strict=True):
+        yield entry.statement, key
+
+
+def _require_transaction(writer: LogWriter) -> None:
+    if not writer.connection.in_transaction():
+        raise LogUnavailable(
+            "the function given to append has ended the log's transaction",
+            fix="It must neither commit nor roll back the connection it is given.",
+        )
+
+
+def _refuse(group: list[Submission], error: LedgerError, cause: Exception | None = None) -> None:
+    """Give each submission that has no error of its own a copy of this one (a traceback belongs to one thread)."""
+    for submission in group:
+        if submission.error is None:
+            submission.error = type(error)(error.message, fix=error.fix)
+            submission.error.__cause__ = cause
+
+
+def _not_recorded() -> LogUnavailable:
+    return LogUnavailable("the log could not be written; nothing was recorded", fix="Submit the same statement again.")
+
+
+def _outcome_unknown() -> LogUnavailable:
+    return LogUnavailable(
+        "the log's database went away; whether the statement was recorded is not known",
+        fix="Submit the same statement again: it is recorded at most once.",
+    )

@@ -1,0 +1,285 @@
+"""The log: the one door for whoever appends to it, reads it or wants a proof from it.
+
+    log = Log.open(engine, origin="marchamo.example/log", signer=signer)
+    appended = log.append(NewEntry(kind, subject, statement, key_id), apply)
+    text = log.prove(appended.index, checkpoint=appended.checkpoint)
+
+`append` returns when the entry is on disk, in the tree and under a signed checkpoint. Threads and processes may share
+a log; `append` groups their work (see `ledger.group`), and a fork is harmless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar, overload
+
+from sqlalchemy import Connection, Engine
+
+from ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from ledger.committer import (
+    MAX_ENTRIES_A_CALL,
+    PUBLISH_INTERVAL_MS,
+    Committer,
+    NewEntry,
+    Outcome,
+    Submission,
+    subject_key,
+)
+from ledger.edge import TILE_BYTES, TILE_WIDTH, chained_leaves
+from ledger.errors import EntryNotFound, ForkDetected, StorageError
+from ledger.leaf import FIRST_PREV, Body, Leaf
+from ledger.merkle import HASH_SIZE
+from ledger.note import NoteSigner
+from ledger.proof import format_proof
+from ledger.storage.interface import EntryRow, LogStorage
+from ledger.storage.sql import SqlLogStorage
+from ledger.tiles import LOG_HEIGHT, consistency_path, inclusion_path, tree_root
+
+__all__ = ["Appended", "Log", "NewEntry", "StoredEntry"]
+
+CACHED_TILES = 1_024
+"""Full tiles kept in memory: 8 MiB."""
+
+CACHED_PATHS = 8_192
+"""Inclusion paths kept in memory, about 1 KiB each."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Appended(Generic[T]):
+    """The acknowledgement of one entry.
+
+    index: its position in the log. size: the log's size under `checkpoint`, which covers the entry and is signed but
+    not necessarily published. duplicate: the statement was recorded before, at `index`; `apply` was not run and
+    `result` is None.
+    """
+
+    index: int
+    size: int
+    duplicate: bool
+    result: T | None
+    checkpoint: SignedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as it is kept; body and salt (32 bytes) are None when the body was erased."""
+
+    index: int
+    leaf: Leaf
+    body: Body | None
+    salt: bytes | None
+
+
+class Log:
+    """One transparency log in one database."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        origin: str,
+        signer: NoteSigner,
+        clock: Callable[[], float] = time.time,
+        storage: LogStorage | None = None,
+    ) -> None:
+        self.origin = origin
+        self.verifier = signer.verifier
+        self._clock = clock
+        self._storage = storage if storage is not None else SqlLogStorage(engine)
+        self._committer = Committer(self._storage, origin=origin, signer=signer, clock=clock)
+        self._published: tuple[SignedCheckpoint, int] | None = None
+        self._full_tile = lru_cache(CACHED_TILES)(self._read_full_tile)
+        self._inclusion_path = lru_cache(CACHED_PATHS)(self._build_inclusion_path)
+
+    @classmethod
+    def open(
+        cls,
+        engine: Engine,
+        *,
+        origin: str,
+        signer: NoteSigner,
+        clock: Callable[[], float] = time.time,
+        storage: LogStorage | None = None,
+    ) -> Log:
+        """Open a log and check its head against its entries, tiles and last published checkpoint.
+
+        Raises StorageError, ForkDetected or NoteError when they disagree: such a log must not sign anything. Needs
+        the schema; an empty database is an empty log.
+        """
+        log = cls(engine, origin=origin, signer=signer, clock=clock, storage=storage)
+        size, root = log.head()
+        with log._storage.reading() as reader:
+            row = reader.checkpoint()
+        if row is None:
+            return log
+        known = open_checkpoint(row.note, log.verifier, origin=origin).checkpoint
+        if known.size > size:
+            raise ForkDetected(
+                f"a checkpoint of size {known.size} was published but the log has only {size} entries",
+                fix="The database was rolled back. Restore the newer state; do not append to this one.",
+            )
+        if known.root != (root if known.size == size else tree_root(log.tile, LOG_HEIGHT, known.size)):
+            raise ForkDetected(f"the published checkpoint of size {known.size} does not fit the entries")
+        return log
+
+    @overload
+    def append(self, entry: NewEntry) -> Appended[None]: ...
+
+    @overload
+    def append(self, entry: NewEntry, apply: Callable[[Connection, int], T]) -> Appended[T]: ...
+
+    def append(self, entry: NewEntry, apply: Callable[[Connection, int], T] | None = None) -> Appended[T]:
+        """Record a statement, and in the same transaction do what `apply(connection, index)` does.
+
+        `apply` must neither commit nor roll back, must not call this log, and may run again in another transaction
+        only if its caller calls `append` again. What it raises is raised here, and nothing is recorded. A statement
+        recorded before gives its first index. Raises LogUnavailable when the database fails; the same statement may
+        then be submitted again safely.
+        """
+        submission = Submission([entry], apply=apply)
+        self._committer.submit(submission)
+        return _acknowledge(submission, submission.outcomes[0])
+
+    def append_many(self, entries: Sequence[NewEntry]) -> list[Appended[None]]:
+        """Record up to 4,096 statements in one transaction: all of them or, when it raises, none."""
+        if len(entries) > MAX_ENTRIES_A_CALL:
+            raise ValueError(f"at most {MAX_ENTRIES_A_CALL} entries a call")
+        if not entries:
+            return []
+        submission = Submission(entries)
+        self._committer.submit(submission)
+        return [_acknowledge(submission, outcome) for outcome in submission.outcomes]
+
+    def head(self) -> tuple[int, bytes]:
+        """Give size and root of the log as it is in the database now."""
+        edge = self._committer.refresh()
+        return edge.size, edge.root
+
+    def checkpoint(self, *, at_least: int = 0) -> SignedCheckpoint:
+        """Give the latest published checkpoint, publishing a new one when the last is older than a second.
+
+        With `at_least`, one is published at once unless the latest has that size. Raises EntryNotFound when the log
+        has fewer entries.
+        """
+        now = int(self._clock() * 1000)
+        if self._published is not None:
+            signed, read_at = self._published
+            if abs(now - read_at) < PUBLISH_INTERVAL_MS and signed.checkpoint.size >= at_least:
+                return signed
+        size, _ = self.head()
+        if size < at_least:
+            raise EntryNotFound(f"the log has {size} entries, fewer than {at_least}")
+        with self._storage.reading() as reader:
+            row = reader.checkpoint()
+        stale = row is None or (row.size < size and abs(now - row.time) >= PUBLISH_INTERVAL_MS)
+        if stale or (row is not None and row.size < at_least):
+            self._committer.submit(Submission([], publish=True))
+            with self._storage.reading() as reader:
+                row = reader.checkpoint()
+        if row is None:
+            raise StorageError("the checkpoint that was just published is gone")
+        signed = open_checkpoint(row.note, self.verifier, origin=self.origin)
+        self._published = signed, now
+        return signed
+
+    def prove(self, index: int, size: int | None = None, *, checkpoint: SignedCheckpoint | None = None) -> str:
+        """Give the tlog-proof text of entry `index`.
+
+        Under `checkpoint` (such as an acknowledgement's) when given, else under the published one of exactly `size`,
+        else under the latest published one, for which a new one is published if the entry is not yet covered. Raises
+        EntryNotFound.
+        """
+        if checkpoint is None:
+            checkpoint = self.checkpoint(at_least=index + 1) if size is None else self._checkpoint_of(size)
+        path = self._inclusion_path(index, checkpoint.checkpoint.size)
+        return format_proof(index, path, checkpoint.note_text)
+
+    def inclusion_path(self, index: int, size: int) -> list[bytes]:
+        """Give the audit path of entry `index` in the log of `size` entries."""
+        return list(self._inclusion_path(index, size))
+
+    def consistency_path(self, old_size: int, new_size: int) -> list[bytes]:
+        """Give the proof that the log of new_size entries extends that of old_size."""
+        self._require_size(new_size)
+        return consistency_path(self.tile, LOG_HEIGHT, old_size, new_size)
+
+    def entry(self, index: int) -> StoredEntry:
+        """Give one entry. Raises EntryNotFound."""
+        row = self._rows(index, index + 1)[0]
+        body = None if row.body is None else Body.from_bytes(row.body)
+        return StoredEntry(index, Leaf(self._leaf_hash(index - 1), row.commitment()), body, row.salt)
+
+    def entries_of(self, subject: bytes) -> list[int]:
+        """Give the indexes of all entries about a subject (32 bytes), in order."""
+        with self._storage.reading() as reader:
+            candidates = reader.subject_entries(subject_key(subject))
+            rows = [reader.entries(index, index + 1)[0] for index in candidates]
+        return [row.index for row in rows if row.body is None or Body.from_bytes(row.body).subject == subject]
+
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """Give the first `width` hashes (1 to 256) of a tile. Raises EntryNotFound when it has fewer."""
+        if not 1 <= width <= TILE_WIDTH:
+            raise ValueError(f"the width of a tile is from 1 to {TILE_WIDTH}")
+        if width < TILE_WIDTH:
+            for edge in (self._committer.edge, None):
+                # The edge in memory may be behind another process: read on once before giving up.
+                data = (edge or self._committer.refresh()).partial(level, index)
+                if data is not None and len(data) >= width * HASH_SIZE:
+                    return data[: width * HASH_SIZE]
+        return self._full_tile(level, index)[: width * HASH_SIZE]
+
+    def entry_bundle(self, index: int, width: int) -> bytes:
+        """Give the leaves of level-0 tile `index`, each behind its length in two bytes (C2SP tlog-tiles)."""
+        start = index * TILE_WIDTH
+        rows = self._rows(start, start + width)
+        leaves = chained_leaves(self._leaf_hash(start - 1), [row.commitment() for row in rows])
+        return b"".join(len(data).to_bytes(2, "big") + data for data in (leaf.to_bytes() for leaf in leaves))
+
+    def _checkpoint_of(self, size: int) -> SignedCheckpoint:
+        with self._storage.reading() as reader:
+            row = reader.checkpoint_of(size)
+        if row is None:
+            raise EntryNotFound(f"no checkpoint of size {size} was published")
+        return open_checkpoint(row.note, self.verifier, origin=self.origin)
+
+    def _build_inclusion_path(self, index: int, size: int) -> tuple[bytes, ...]:
+        self._require_size(size)
+        if not 0 <= index < size:
+            raise EntryNotFound(f"entry {index} is not among the first {size}")
+        return tuple(inclusion_path(self.tile, LOG_HEIGHT, index, size))
+
+    def _require_size(self, size: int) -> None:
+        if size > self._committer.edge.size and size > self._committer.refresh().size:
+            raise EntryNotFound(f"the log has fewer than {size} entries")
+
+    def _leaf_hash(self, index: int) -> bytes:
+        if index < 0:
+            return FIRST_PREV
+        tile, offset = divmod(index, TILE_WIDTH)
+        return self.tile(0, tile, offset + 1)[-HASH_SIZE:]
+
+    def _rows(self, start: int, stop: int) -> Sequence[EntryRow]:
+        with self._storage.reading() as reader:
+            rows = reader.entries(start, stop) if 0 <= start < stop else []
+        if not rows or len(rows) != stop - start:
+            raise EntryNotFound(f"the log does not have the entries {start} to {stop - 1}")
+        return rows
+
+    def _read_full_tile(self, level: int, index: int) -> bytes:
+        with self._storage.reading() as reader:
+            data = reader.tile(level, index)
+        if data is None:
+            raise EntryNotFound(f"the log has no full tile {level}/{index}")
+        if len(data) != TILE_BYTES:
+            raise StorageError(f"tile {level}/{index} is damaged", fix="Run `marchamo ledger audit --full`.")
+        return data
+
+
+def _acknowledge(submission: Submission, outcome: Outcome) -> Appended[T]:
+    size = submission.checkpoint.checkpoint.size
+    return Appended(outcome.index, size, outcome.duplicate, outcome.result, submission.checkpoint)

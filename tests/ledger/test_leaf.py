@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import hmac
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import leaf as leaves
+from ledger.errors import FormatError
+from ledger.leaf import Body, Leaf, SaltedLeaves, commitment, salted_leaf, unit_leaf_hash
+
+HASHES = st.binary(min_size=32, max_size=32)
+BODIES = st.builds(
+    Body,
+    kind=st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True),
+    subject=HASHES,
+    subject_prev=st.none() | st.integers(0, 2**63 - 1),
+    statement=st.from_regex(r"[A-Za-z0-9_-]{1,9}\.[A-Za-z0-9_-]{1,9}\.[A-Za-z0-9_-]{1,9}", fullmatch=True).map(
+        str.encode
+    ),
+    key_id=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40),
+)
+
+
+def body(**changes: Any) -> Body:
+    members: dict[str, Any] = {
+        "kind": "batch.published",
+        "subject": b"\x01" * 32,
+        "subject_prev": 7,
+        "statement": b"aGVhZA.Ym9keQ.c2ln",
+        "key_id": "key-1",
+    }
+    return Body(**(members | changes))
+
+
+@given(HASHES, HASHES)
+def test_a_leaf_is_read_back_and_hashed_as_rfc_6962_says(prev: bytes, committed: bytes) -> None:
+    leaf = Leaf(prev, committed)
+    assert leaf.to_bytes() == b"\x01" + prev + committed
+    assert Leaf.from_bytes(leaf.to_bytes()) == leaf
+    assert leaf.hash() == sha256(b"\x00\x01" + prev + committed).digest()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01" * 64, b"\x01" * 66, b"\x00" * 65, b"\x02" + b"\x00" * 64])
+def test_a_leaf_of_another_length_or_version_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        Leaf.from_bytes(data)
+
+
+def test_a_leaf_is_made_of_two_hashes() -> None:
+    with pytest.raises(FormatError):
+        Leaf(b"", b"\x00" * 32)
+
+
+@given(BODIES)
+def test_a_body_is_read_back_from_its_one_spelling(value: Body) -> None:
+    data = value.to_bytes()
+    assert Body.from_bytes(data) == value
+    assert data.isascii()
+    assert b" " not in data
+    assert list(json.loads(data)) == sorted(json.loads(data))
+
+
+@given(BODIES, st.data())
+def test_a_body_with_a_changed_byte_is_refused_or_is_another_body(value: Body, data: st.DataObject) -> None:
+    encoded = bytearray(value.to_bytes())
+    at = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != encoded[at]))
+    try:
+        read = Body.from_bytes(bytes(encoded))
+    except FormatError:
+        return
+    assert read != value
+    assert read.to_bytes() == bytes(encoded)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": ""},
+        {"kind": "Batch"},
+        {"kind": "batch published"},
+        {"kind": "a" * 65},
+        {"kind": "batch\n"},
+        {"subject": b"\x01" * 31},
+        {"subject_prev": -1},
+        {"subject_prev": 2**63},
+        {"statement": b"a.b"},
+        {"statement": b"a.b.c\n"},
+        {"statement": b"a.b.c.d"},
+        {"statement": b"a..c"},
+        {"key_id": ""},
+        {"key_id": "a b"},
+        {"key_id": "é"},
+        {"key_id": "k" * 129},
+    ],
+)
+def test_a_body_with_a_member_out_of_form_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(FormatError):
+        body(**changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(":", ": ", 1),
+        lambda text: text.replace('"kind"', '"\\u006bind"'),
+        lambda text: text[:-1] + ',"more":1}',
+        lambda text: text.replace('"subject_prev":7', '"subject_prev":7.0'),
+        lambda text: text.replace('"subject_prev":7', '"subject_prev":true'),
+        lambda text: text.replace('"subject_prev":7', '"subject_prev":"7"'),
+        lambda text: text.replace('"key-1"', "1"),
+        lambda text: text.replace('"key-1"', '"k\\u00e9y"'),
+        lambda text: text + "\n",
+        lambda text: "[" + text + "]",
+        lambda text: text.replace('"key-1"', '"' + "k" * 131_072 + '"'),
+    ],
+)
+def test_a_body_in_another_spelling_is_refused(change: Any) -> None:
+    with pytest.raises(FormatError):
+        Body.from_bytes(change(body().to_bytes().decode()).encode())
+
+
+def test_a_commitment_opens_only_with_its_own_salt_and_body() -> None:
+    assert commitment(b"\x01" * 32, b"body") == sha256(b"\x01" * 32 + b"body").digest()
+    assert commitment(b"\x01" * 32, b"body") != commitment(b"\x02" * 32, b"body")
+    with pytest.raises(FormatError):
+        # A salt of another length would let bytes move between salt and body.
+        commitment(b"\x01" * 31, b"body")
+
+
+@given(HASHES, st.integers(0, 2**64 - 1), st.binary(max_size=200))
+def test_the_fast_salt_is_the_hmac_of_the_position(secret: bytes, position: int, content: bytes) -> None:
+    salt, digest = salted_leaf(secret, position, content)
+    assert salt == hmac.digest(secret, position.to_bytes(8, "big"), "sha256")
+    assert digest == sha256(b"\x00" + salt + content).digest() == unit_leaf_hash(salt, content)
+    assert SaltedLeaves(secret).hash(position, content) == digest
+
+
+def test_secrets_and_salts_have_their_length() -> None:
+    with pytest.raises(FormatError):
+        SaltedLeaves(b"short")
+    with pytest.raises(FormatError):
+        unit_leaf_hash(b"short", b"content")
+
+
+def test_the_first_leaf_follows_on_nothing() -> None:
+    assert bytes(32) == leaves.FIRST_PREV

@@ -1,0 +1,253 @@
+"""The log as its callers see it, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from ledger.errors import EntryNotFound, FormatError, LogUnavailable
+from ledger.log import Log, NewEntry
+from ledger.merkle import root as tree_root_of
+from ledger.merkle import verify_consistency
+from ledger.note import NoteSigner
+from ledger.proof import parse_proof, verify_leaf_proof
+from ledger.storage.engine import begin_write, create_database_engine
+from ledger.storage.tables import create_schema
+
+ORIGIN = "log.test/marchamo"
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_database_engine(database_url, durable=False)
+    with begin_write(engine) as connection:
+        create_schema(connection)
+        connection.execute(text("CREATE TABLE facts (number BIGINT PRIMARY KEY, place BIGINT)"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def signer() -> NoteSigner:
+    return NoteSigner.generate(ORIGIN)
+
+
+@pytest.fixture
+def log(engine: Engine, signer: NoteSigner, clock: Clock) -> Log:
+    return Log.open(engine, origin=ORIGIN, signer=signer, clock=clock)
+
+
+def new_entry(number: int, subject: str = "unit") -> NewEntry:
+    return NewEntry("test.event", sha256(subject.encode()).digest(), b"e30.%x.c2ln" % number, "key-1")
+
+
+def remember(number: int) -> Callable[[Connection, int], str]:
+    def apply(connection: Connection, index: int) -> str:
+        connection.execute(text("INSERT INTO facts VALUES (:number, :place)"), {"number": number, "place": index})
+        return f"fact {number}"
+
+    return apply
+
+
+def facts(engine: Engine) -> list[tuple[int, int]]:
+    with engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(text("SELECT number, place FROM facts ORDER BY number"))]
+
+
+def test_an_acknowledged_entry_is_in_the_tree_and_under_a_signed_checkpoint(log: Log) -> None:
+    appended = log.append(new_entry(1))
+    proof = log.prove(appended.index, checkpoint=appended.checkpoint)
+    checkpoint = verify_leaf_proof(proof, log.entry(appended.index).leaf.hash(), log.verifier)
+    assert (appended.index, appended.size, appended.duplicate, checkpoint.size) == (0, 1, False, 1)
+
+
+def test_the_event_of_the_caller_commits_with_the_entry(log: Log, engine: Engine) -> None:
+    appended = log.append(new_entry(1), remember(7))
+    assert appended.result == "fact 7"
+    assert facts(engine) == [(7, 0)]
+
+
+def test_the_same_statement_gives_its_first_index_and_runs_nothing(log: Log, engine: Engine) -> None:
+    log.append(new_entry(1), remember(1))
+    log.append(new_entry(2), remember(2))
+    again = log.append(new_entry(1), remember(3))
+    assert (again.index, again.duplicate, again.result) == (0, True, None)
+    assert facts(engine) == [(1, 0), (2, 1)]
+    assert log.head()[0] == 2
+
+
+def test_an_event_that_fails_takes_its_entry_with_it_and_nobody_elses(log: Log, engine: Engine) -> None:
+    log.append(new_entry(1), remember(1))
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        log.append(new_entry(2), remember(1))
+    assert log.append(new_entry(3), remember(3)).index == 1
+    assert facts(engine) == [(1, 0), (3, 1)]
+
+
+def test_a_statement_whose_event_failed_may_come_again(log: Log, engine: Engine) -> None:
+    def refuse(_connection: Connection, _index: int) -> None:
+        raise KeyError("not today")
+
+    with pytest.raises(KeyError, match="not today"):
+        log.append(new_entry(1), refuse)
+    assert not log.append(new_entry(1), remember(1)).duplicate
+
+
+def test_an_event_that_ends_the_transaction_is_refused(log: Log) -> None:
+    with pytest.raises(LogUnavailable, match="ended the log's transaction"):
+        log.append(new_entry(1), lambda connection, _: connection.rollback())
+    assert log.append(new_entry(2)).index == 0
+
+
+def test_an_event_that_appends_to_the_log_itself_is_refused_instead_of_hanging(log: Log) -> None:
+    with pytest.raises(RuntimeError, match="wait for itself"):
+        log.append(new_entry(1), lambda _connection, _index: log.append(new_entry(2)))
+
+
+def test_a_malformed_entry_is_refused_before_it_waits(log: Log) -> None:
+    with pytest.raises(FormatError):
+        log.append(NewEntry("Kind with spaces", bytes(32), b"a.b.c", "key"))
+
+
+def test_the_root_is_the_one_of_rfc_6962_over_all_leaves(log: Log) -> None:
+    for number in range(5):
+        log.append(new_entry(number))
+    log.append_many([new_entry(number) for number in range(5, 700)])
+    hashes = [log.entry(index).leaf.hash() for index in range(700)]
+    assert log.head() == (700, tree_root_of(hashes))
+
+
+def test_each_leaf_chains_to_the_one_before_across_tiles(log: Log) -> None:
+    log.append_many([new_entry(number) for number in range(300)])
+    prev = bytes(32)
+    for index in range(300):
+        leaf = log.entry(index).leaf
+        assert leaf.prev == prev
+        prev = leaf.hash()
+
+
+def test_bodies_of_one_subject_chain_to_each_other(log: Log) -> None:
+    log.append_many([new_entry(number, subject=f"unit {number % 2}") for number in range(4)])
+    log.append(new_entry(9, subject="unit 0"))
+    subject = new_entry(0, subject="unit 0").subject
+    assert log.entries_of(subject) == [0, 2, 4]
+    bodies = [log.entry(index).body for index in (0, 2, 4)]
+    assert [body.subject_prev for body in bodies if body] == [None, 0, 2]
+
+
+def test_a_batch_with_statements_given_twice_records_each_once(log: Log) -> None:
+    appended = log.append_many([new_entry(1), new_entry(2), new_entry(1)])
+    assert [(one.index, one.duplicate) for one in appended] == [(0, False), (1, False), (0, True)]
+    assert [one.duplicate for one in log.append_many([new_entry(2), new_entry(3)])] == [True, False]
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 600])
+def test_another_process_continues_where_this_one_stopped(
+    log: Log, engine: Engine, signer: NoteSigner, size: int
+) -> None:
+    log.append_many([new_entry(number) for number in range(size)])
+    other = Log.open(engine, origin=ORIGIN, signer=signer)
+    assert other.head() == log.head()
+    assert other.append(new_entry(-1 % 10**6)).index == size
+    assert log.append(new_entry(10**7)).index == size + 1
+    assert other.head() == log.head()
+
+
+def test_proofs_hold_under_the_published_checkpoint_for_every_entry(log: Log) -> None:
+    log.append_many([new_entry(number) for number in range(520)])
+    for index in (0, 1, 255, 256, 511, 512, 519):
+        checkpoint = verify_leaf_proof(log.prove(index), log.entry(index).leaf.hash(), log.verifier)
+        assert checkpoint == log.checkpoint().checkpoint
+
+
+def test_a_proof_for_an_entry_beyond_the_published_checkpoint_publishes_one(log: Log) -> None:
+    log.append(new_entry(1))
+    assert log.checkpoint().checkpoint.size == 1
+    log.append(new_entry(2))
+    assert log.checkpoint().checkpoint.size == 1
+    verify_leaf_proof(log.prove(1), log.entry(1).leaf.hash(), log.verifier)
+    assert log.checkpoint().checkpoint.size == 2
+
+
+def test_checkpoints_are_published_at_most_once_a_second_and_stay_consistent(
+    log: Log, engine: Engine, clock: Clock
+) -> None:
+    old = log.append(new_entry(0)).checkpoint.checkpoint
+    for number in range(1, 40):
+        clock.now += 0.125
+        log.append(new_entry(number))
+    with engine.connect() as connection:
+        sizes = list(connection.execute(text("SELECT size FROM ledger_checkpoints ORDER BY size")).scalars())
+    assert sizes == [1, 9, 17, 25, 33]
+    clock.now += 1
+    new = log.checkpoint().checkpoint
+    assert new.size == 40
+    path = log.consistency_path(old.size, new.size)
+    verify_consistency(old_size=old.size, new_size=new.size, old_root=old.root, new_root=new.root, path=path)
+
+
+def test_an_old_size_can_be_proved_under_while_its_checkpoint_is_published(log: Log, clock: Clock) -> None:
+    log.append_many([new_entry(number) for number in range(300)])
+    clock.now += 2
+    log.append(new_entry(1000))
+    assert parse_proof(log.prove(5, 300)).checkpoint_note != log.checkpoint().note_text
+    with pytest.raises(EntryNotFound):
+        log.prove(5, 299)
+
+
+def test_an_empty_log_publishes_a_checkpoint_of_size_zero(log: Log) -> None:
+    assert log.checkpoint().checkpoint.size == 0
+    with pytest.raises(EntryNotFound):
+        log.prove(0)
+    with pytest.raises(EntryNotFound):
+        log.entry(0)
+
+
+def test_entry_bundles_hold_the_leaves_behind_their_lengths(log: Log) -> None:
+    log.append_many([new_entry(number) for number in range(258)])
+    bundle = log.entry_bundle(1, 2)
+    assert len(bundle) == 2 * 67
+    assert bundle[2:67] == log.entry(256).leaf.to_bytes()
+    assert bundle[69:] == log.entry(257).leaf.to_bytes()
+
+
+def test_many_threads_get_indexes_without_gap_and_their_own_results(log: Log, engine: Engine) -> None:
+    outcomes: dict[int, tuple[int, str | None]] = {}
+
+    def work(start: int) -> None:
+        for number in range(start, start + 25):
+            try:
+                appended = log.append(new_entry(number), remember(number if number % 10 else 0))
+                outcomes[number] = appended.index, appended.result
+            except Exception:  # noqa: S110 -- every tenth violates a constraint, on purpose
+                pass
+
+    threads = [threading.Thread(target=work, args=(100 * thread,)) for thread in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorded = {number for number in outcomes if number % 10}
+    assert len(recorded) == sum(1 for t in range(16) for n in range(100 * t, 100 * t + 25) if n % 10)
+    assert sorted(index for index, _ in outcomes.values()) == list(range(log.head()[0]))
+    assert all(outcomes[number][1] == f"fact {number}" for number in recorded)
+    assert dict(facts(engine)).items() >= {(number, outcomes[number][0]) for number in recorded}
