@@ -221,12 +221,19 @@ class VerifiedUnit:
 
 
 def verify_unit_proof(
-    proof: UnitProof, *, content: bytes, log_verifier: NoteVerifier, statement_key: Ed25519PublicKey | None
+    proof: UnitProof,
+    *,
+    content: bytes,
+    log_verifier: NoteVerifier,
+    statement_key: Ed25519PublicKey | None,
+    kind: str | None = None,
 ) -> VerifiedUnit:
     """Check the joined proof of the unit whose code has these signed bytes.
 
     statement_key is the issuer's key; with None the issuer's signature on the batch statement is not checked, only
-    that the log holds it: name the reason wherever you pass None. Raises ProofError, NoteError or StatementError.
+    that the log holds it: name the reason wherever you pass None. `kind`, when given, is the only kind of entry
+    accepted; otherwise compare `VerifiedUnit.kind` yourself, since other statements too may state a root and a size.
+    Raises ProofError, NoteError or StatementError.
     """
     try:
         body = Body.from_bytes(proof.batch_entry.body)
@@ -239,6 +246,8 @@ def verify_unit_proof(
     )
     if statement.key_id != body.key_id or statement.typ != STATEMENT_TYPE:
         raise ProofError("the batch's body and its statement name different keys or types")
+    if statement.payload.get("kind", body.kind) != body.kind or kind not in {None, body.kind}:
+        raise ProofError("the entry is not of the kind asked for, or not of the kind its statement says")
     root, size = _stated_tree(statement)
     if size != proof.batch_size:
         raise ProofError("the batch statement states another number of units than the proof")

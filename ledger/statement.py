@@ -3,8 +3,9 @@
 One algorithm and one shape: the protected header holds exactly `alg`, `kid` and `typ`. `alg` is "EdDSA" and the key
 must be an Ed25519 key. RFC 9864 deprecates that name because it leaves the curve open; here the key fixes the curve,
 and "EdDSA" is the name that JOSE libraries in the field verify. Its successor "Ed25519" is not accepted beside it: two
-names for one thing would be two encodings of one statement. `typ` separates the domains: a receipt can never be taken for a statement, whoever signed it. The bytes that were signed are the bytes
-that are stored and hashed; nothing is ever serialised again.
+names for one thing would be two encodings of one statement. `typ` separates the domains: a receipt can never be taken
+for a statement, whoever signed it. The bytes that were signed are the bytes that are stored and hashed; nothing is
+ever serialised again.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from scanners.codes.check_digits import check_digit, has_valid_check_digit
 MIN_PREFIX = 4
 MAX_PREFIX = 12
 _IN_STORE = ("02", "04", "2")
-"""GS1 prefixes 020-029, 040-049, 200-299: numbers for use inside a shop, owned by nobody (General Specifications, 1.4.3)."""
+"""GS1 prefixes 020-029, 040-049, 200-299: numbers for use inside a shop, owned by nobody (1.4.3 there)."""
 
 
 def check_prefix(text: str) -> str:
@@ -59,7 +59,7 @@ def contradict(kind: RightKind, value: str, other_kind: RightKind, other_value: 
 
 
 def normalise_gtin(text: str) -> str:
-    """A GTIN-8, -12, -13 or -14 as 14 digits; raises Invalid, naming the right check digit when that is what is wrong."""
+    """A GTIN-8, -12, -13 or -14 as 14 digits; raises Invalid, which names the check digit that would be right."""
     if not (text.isascii() and text.isdigit()) or len(text) not in (8, 12, 13, 14):
         raise Invalid("A GTIN has 8, 12, 13 or 14 digits.", code="gtin_length")
     if not has_valid_check_digit(text):

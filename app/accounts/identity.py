@@ -57,6 +57,12 @@ def _principal_of_header(header: str) -> Principal:
     return principal
 
 
+def forget_api_key(digest: bytes) -> None:
+    """Stop trusting a key in this process at once."""
+    with _cache_lock:
+        _cache.pop(digest, None)
+
+
 def principal_of_api_key(database: Session, digest: bytes) -> Principal:
     """The caller behind an API key's hash; raises NotSignedIn when unknown, revoked, expired or of a closed firm."""
     found = database.execute(
@@ -93,7 +99,7 @@ def principal_of_session(database: Session, token: str) -> Principal:
         .join(OrganisationRow, OrganisationRow.id == SignInSessionRow.organisation_id)
         .where(SignInSessionRow.token_hash == token_hash(token))
     ).first()
-    if found is None or found[0].expires_at <= now_ms() or found[3] in (OrganisationStatus.SUSPENDED,):
+    if found is None or found[0].expires_at <= now_ms() or found[3] == OrganisationStatus.SUSPENDED:
         return ANONYMOUS
     signed_in, name, role_name, status = found
     role = Role(role_name)

@@ -7,6 +7,8 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from scanners.codes.serial import ALPHABET
+
 API_KEY_PREFIX = "mch_"
 TOKEN_BYTES = 32
 MIN_PASSWORD = 12
@@ -18,6 +20,12 @@ _hasher = PasswordHasher()
 def new_token() -> str:
     """A URL-safe secret of 256 bits."""
     return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def new_temporary_password() -> str:
+    """A password of 80 bits that a person can read out and type, in groups of four."""
+    text = "".join(secrets.choice(ALPHABET) for _ in range(16))
+    return "-".join(text[start : start + 4] for start in range(0, 16, 4))
 
 
 def token_hash(token: str) -> bytes:

@@ -79,6 +79,10 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 }
 
 
+FRAMEWORK_ENDPOINTS = frozenset({"static", "api-docs.openapi_json"})
+"""Open to everybody though their views are not ours to mark: files of the pages, and the API's own description."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The caller: a person signed in for one organisation, an API key, or nobody in particular."""
@@ -148,6 +152,8 @@ def current_organisation_id() -> int:
 
 def permission_of_endpoint(endpoint: str, method: str) -> Permission | None | str:
     """The permission a route asks for; None when public; the text "unlisted" when it says nothing."""
+    if endpoint in FRAMEWORK_ENDPOINTS:
+        return None
     view = current_app.view_functions[endpoint]
     view_class = getattr(view, "view_class", None)
     if view_class is not None:

@@ -21,7 +21,8 @@ class UnitState:
     """What the events of one unit, or of one batch, add up to.
 
     sales: sales and dispensings since the last return. first_sold_at (ms) and first_sold_by (organisation): the
-    earliest of them. detained_by: the authority that holds or has seized it. changed_at: time of the last event, ms; 0 for none.
+    earliest of them. detained_by: the authority that holds or has seized it. changed_at: time of the last event in ms,
+    0 for none.
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -61,7 +62,8 @@ def next_state(state: UnitState, event: LifeEvent) -> UnitState:
     following = replace(state, statuses=statuses, changed_at=max(state.changed_at, event.event_time))
     if event.kind in _SALES:
         following = replace(following, sales=state.sales + 1)
-        if state.first_sold_at is None or event.event_time < state.first_sold_at:  # a late report may tell of an earlier sale
+        # A report that comes late, from a shop that was offline, may tell of an earlier sale.
+        if state.first_sold_at is None or event.event_time < state.first_sold_at:
             following = replace(following, first_sold_at=event.event_time, first_sold_by=event.organisation_id)
     elif event.kind is EventKind.RETURNED:
         following = replace(following, sales=0, first_sold_at=None, first_sold_by=None)

@@ -22,7 +22,7 @@ class EventRow(Base):
     batch_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     event_time: Mapped[int] = mapped_column(Milliseconds)
     record_time: Mapped[int] = mapped_column(Milliseconds)
-    undoes: Mapped[str | None] = mapped_column(String(128))
+    undoes: Mapped[str | None] = mapped_column(String(128), unique=True)
     log_index: Mapped[int] = mapped_column(BigInteger)
     body: Mapped[str] = mapped_column(Text)
 

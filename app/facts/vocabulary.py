@@ -16,21 +16,21 @@ OWN_VOCABULARY = "https://ns.marchamo.org/cbv/"
 class Status(StrEnum):
     """One thing that is true of a unit; a unit has a set of them."""
 
-    ACTIVE = "active"
-    NOT_ACTIVATED = "not_activated"
-    SOLD = "sold"
-    DISPENSED = "dispensed"
-    EXPORTED = "exported"
-    RETURNED = "returned"
-    SAMPLED = "sampled"
-    DESTROYED = "destroyed"
-    RECALLED = "recalled"
-    STOLEN = "stolen"
-    LOCKED = "locked"
-    HELD = "held"
-    SEIZED = "seized"
-    EXPIRED = "expired"  # from the lot's expiry date and today, never from an event
-    NOT_KNOWN = "not_known"
+    ACTIVE = "ACTIVE"
+    NOT_ACTIVATED = "NOT_ACTIVATED"
+    SOLD = "SOLD"
+    DISPENSED = "DISPENSED"
+    EXPORTED = "EXPORTED"
+    RETURNED = "RETURNED"
+    SAMPLED = "SAMPLED"
+    DESTROYED = "DESTROYED"
+    RECALLED = "RECALLED"
+    STOLEN = "STOLEN"
+    LOCKED = "LOCKED"
+    HELD = "HELD"
+    SEIZED = "SEIZED"
+    EXPIRED = "EXPIRED"  # from the lot's expiry date and today, never from an event
+    NOT_KNOWN = "NOT_KNOWN"
 
 
 class EventKind(StrEnum):

@@ -60,7 +60,7 @@ class Section:
 
 
 def sections(document: dict[str, Any]) -> list[Section]:
-    """The operations of an OpenAPI 3.1 document by their first tag, in the document's order."""
+    """Sort the operations of an OpenAPI 3.1 document by their first tag, in the document's order."""
     reader = _Reader(document)
     by_tag: dict[str, list[Operation]] = {tag["name"]: [] for tag in document.get("tags", ())}
     for path, item in document.get("paths", {}).items():
@@ -86,6 +86,7 @@ class _Reader:
     def operation(self, path: str, method: str, given: dict[str, Any], shared: list[Any]) -> Operation:
         body = self._resolve(given.get("requestBody", {}))
         content: dict[str, Any] = body.get("content", {})
+        responses = sorted(given.get("responses", {}).items(), key=str)
         return Operation(
             anchor=f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
             method=method.upper(),
@@ -95,7 +96,7 @@ class _Reader:
             parameters=[self._parameter(one) for one in [*shared, *given.get("parameters", [])]],
             body=self._members(self._first_schema(content)),
             body_types=list(content),
-            answers=[self._answer(str(status), one) for status, one in sorted(given.get("responses", {}).items(), key=str)],
+            answers=[self._answer(str(status), one) for status, one in responses],
         )
 
     def _answer(self, status: str, given: dict[str, Any]) -> Answer:
@@ -115,8 +116,10 @@ class _Reader:
         )
 
     def _first_schema(self, content: dict[str, Any]) -> dict[str, Any]:
-        schema: dict[str, Any] = next(iter(content.values()), {}).get("schema", {})
-        return schema
+        for media_type in content.values():
+            schema: dict[str, Any] = media_type.get("schema", {})
+            return schema
+        return {}
 
     def _members(self, schema: dict[str, Any], depth: int = 0) -> list[Member]:
         found = self._resolve(schema)
@@ -169,7 +172,7 @@ class _Reader:
 
 
 def make_blueprint(api: ProblemApi) -> Blueprint:
-    """The page at /v1/docs for the document of `api`; read once, at the first visit, when every feature is wired."""
+    """Make the page at /v1/docs for the document of `api`; read once, at the first visit, when every feature is wired."""
     blueprint = Blueprint("api_docs", __name__)
     drawn: dict[str, Any] = {}
 

@@ -62,22 +62,20 @@ def navigation() -> list[Link]:
 
 
 def language_links() -> list[LanguageLink]:
-    """This page in each language: the same address with ``lang`` replaced."""
+    """Give this page in each language: the same address with ``lang`` replaced."""
     others = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
     current = choose_language()
-    return [
-        LanguageLink(code, LANGUAGE_NAMES[code], f"{request.path}?{urlencode([*others, ('lang', code)])}", code == current)
-        for code in LANGUAGES
-    ]
+    addresses = {code: f"{request.path}?{urlencode([*others, ('lang', code)])}" for code in LANGUAGES}
+    return [LanguageLink(code, LANGUAGE_NAMES[code], addresses[code], code == current) for code in LANGUAGES]
 
 
 def number(value: int) -> str:
-    """A whole number with the separators of the reader's language."""
+    """Write a whole number with the separators of the reader's language."""
     return str(format_decimal(value, locale=FIGURES[choose_language()]))
 
 
 def moment(milliseconds: int | None) -> str:
-    """A point in time in the reader's language, in UTC and saying so; empty for None."""
+    """Write a point in time in the reader's language, in UTC and saying so; empty for None."""
     if milliseconds is None:
         return ""
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
@@ -85,7 +83,7 @@ def moment(milliseconds: int | None) -> str:
 
 
 def translated(text: object) -> str:
-    """A sentence that another part wrote in English, in the reader's language."""
+    """Give a sentence that another part wrote in English, in the reader's language."""
     return str(gettext(str(text))) if text else ""
 
 
@@ -93,7 +91,9 @@ def remember_language(response: Response) -> Response:
     """Keep a choice made with ``?lang=`` for the next pages."""
     asked = request.args.get("lang")
     if asked in LANGUAGES:
-        response.set_cookie(COOKIE, asked, max_age=COOKIE_SECONDS, samesite="Lax", secure=request.is_secure, httponly=True)
+        response.set_cookie(
+            COOKIE, asked, max_age=COOKIE_SECONDS, samesite="Lax", secure=request.is_secure, httponly=True
+        )
     return response
 
 

@@ -14,14 +14,14 @@ blueprint = Blueprint("public_pages", __name__)
 @blueprint.get("/")
 @public
 def home() -> str:
-    """What Marchamo is, in plain words."""
+    """Say what Marchamo is, in plain words."""
     return render_template("portal/home.html")
 
 
 @blueprint.get("/transparency")
 @public
 def transparency() -> str:
-    """The latest checkpoint, and how outsiders check it."""
+    """Show the latest checkpoint, and how outsiders check it."""
     log = services().log
     signed = log.checkpoint()
     return render_template(

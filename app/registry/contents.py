@@ -8,7 +8,9 @@ _EXAMPLES = {CodeKind.GTIN: "0", CodeKind.ITEM: "0", CodeKind.CASE: "0" * 18}
 _SERIAL_FIELDS = {CodeKind.GTIN: b"21", CodeKind.ITEM: b"serial", CodeKind.CASE: b"00"}
 
 
-def batch_elements(kind: CodeKind, profile: Profile, lot: str | None, expiry: str | None) -> tuple[tuple[str, str], ...]:
+def batch_elements(
+    kind: CodeKind, profile: Profile, lot: str | None, expiry: str | None
+) -> tuple[tuple[str, str], ...]:
     """The application identifiers, beside the identity, that every code of a batch carries.
 
     Signed codes of a GTIN carry lot and expiry; of an item without GTIN the expiry alone, since AI 10 qualifies a
@@ -33,9 +35,7 @@ class UnitContents:
 
     __slots__ = ("_head", "_tail")
 
-    def __init__(
-        self, kind: CodeKind, identifier: str, elements: tuple[tuple[str, str], ...], key_id: int
-    ) -> None:
+    def __init__(self, kind: CodeKind, identifier: str, elements: tuple[tuple[str, str], ...], key_id: int) -> None:
         example, name = _EXAMPLES[kind], _SERIAL_FIELDS[kind]
         message = signed_message(CodeIdentity(kind, identifier, example), elements, key_id)
         start = _field_start(message, name) + 1 + len(name)

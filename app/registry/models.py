@@ -48,7 +48,12 @@ class BatchRow(Base):
     __tablename__ = "batches"
     __table_args__ = (
         UniqueConstraint("job_id", "part"),
-        Index("ix_batches_unpublished", "job_id", sqlite_where=text("log_index IS NULL"), postgresql_where=text("log_index IS NULL")),
+        Index(
+            "ix_batches_unpublished",
+            "job_id",
+            sqlite_where=text("log_index IS NULL"),
+            postgresql_where=text("log_index IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -103,7 +108,6 @@ class SerialFileRow(Base):
 
     __tablename__ = "serial_files"
 
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    organisation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     data: Mapped[bytes] = mapped_column(Bytes)
-    created_at: Mapped[int] = mapped_column(Milliseconds)

@@ -1,6 +1,7 @@
 """The verdict: four axes that are never one colour, the reasons, and how they are summed up for a person.
 
-Pure. Wire names of the axes are the enum values; reason codes are stable: customs systems branch on them.
+Pure. Wire names of the axes are the enum values, in capitals as published; reason codes are stable: customs systems
+branch on them.
 """
 
 from dataclasses import dataclass
@@ -14,44 +15,44 @@ __all__ = ["AskerRole", "Authenticity", "Labour", "Reason", "Risk", "Status", "S
 class Authenticity(StrEnum):
     """Whether the registry issued this code for this unit."""
 
-    REGISTERED = "registered"
-    SIGNATURE_VALID_NOT_CONFIRMED = "signature_valid_not_confirmed"
-    UNKNOWN_UNIT = "unknown_unit"
-    INVALID_SIGNATURE = "invalid_signature"
-    SIGNATURE_MISSING = "signature_missing"
-    KEY_REVOKED = "key_revoked"
-    KEY_EXPIRED = "key_expired"
-    KEY_NOT_ENTITLED = "key_not_entitled"
-    FOREIGN_HOST = "foreign_host"
-    UNREADABLE = "unreadable"
-    NOT_CHECKED = "not_checked"
+    REGISTERED = "REGISTERED"
+    SIGNATURE_VALID_NOT_CONFIRMED = "SIGNATURE_VALID_NOT_CONFIRMED"
+    UNKNOWN_UNIT = "UNKNOWN_UNIT"
+    INVALID_SIGNATURE = "INVALID_SIGNATURE"
+    SIGNATURE_MISSING = "SIGNATURE_MISSING"
+    KEY_REVOKED = "KEY_REVOKED"
+    KEY_EXPIRED = "KEY_EXPIRED"
+    KEY_NOT_ENTITLED = "KEY_NOT_ENTITLED"
+    FOREIGN_HOST = "FOREIGN_HOST"
+    UNREADABLE = "UNREADABLE"
+    NOT_CHECKED = "NOT_CHECKED"
 
 
 class Risk(StrEnum):
     """How much the scans and events around this unit look like a copy."""
 
-    NONE = "none"
-    NOTE = "note"
-    REVIEW = "review"
-    SUSPECT = "suspect"
+    NONE = "NONE"
+    NOTE = "NOTE"
+    REVIEW = "REVIEW"
+    SUSPECT = "SUSPECT"
 
 
 class Labour(StrEnum):
     """What is known about forced labour for the jurisdiction asked; no answer (None) when it was not asked."""
 
-    NO_ADVERSE_FINDING = "no_adverse_finding"
-    INCOMPLETE = "incomplete"
-    REVIEW = "review"
-    HOLD = "hold"
-    PROHIBITED = "prohibited"
+    NO_ADVERSE_FINDING = "NO_ADVERSE_FINDING"
+    INCOMPLETE = "INCOMPLETE"
+    REVIEW = "REVIEW"
+    HOLD = "HOLD"
+    PROHIBITED = "PROHIBITED"
 
 
 class Summary(StrEnum):
     """The one word for a person."""
 
-    PASS = "pass"  # noqa: S105  a verdict, not a password
-    CHECK = "check"
-    STOP = "stop"
+    PASS = "PASS"  # noqa: S105  a verdict, not a password
+    CHECK = "CHECK"
+    STOP = "STOP"
 
 
 class AskerRole(StrEnum):

@@ -192,7 +192,8 @@ class SqlWriter(SqlReader):
     def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             places = ", ".join([self._statements.place] * len(rows[0]))
-            self.connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({places})", [tuple(row) for row in rows])
+            insert = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 -- only this module's own names
+            self.connection.exec_driver_sql(insert, [tuple(row) for row in rows])
 
     def _copy(self, into: str, rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> None:
         """Insert many rows by PostgreSQL's COPY, in about half the time."""

@@ -17,16 +17,21 @@ from scanners.codes.linters import lint
 
 Elements = tuple[tuple[str, str], ...]
 
+# Limits of every code that is read or written here.
 MAXIMUM_ELEMENTS = 63
+MAXIMUM_LENGTH = 2048
 
 _CHARSETS = {
     "N": "[0-9]",
     "X": """[!"%&'()*+,\\-./0-9:;<=>?A-Z_a-z]""",
     "Y": "[#\\-/0-9A-Z]",
-    "Z": "[A-Za-z0-9_=\\-]",  # padding only at the end: the linter cset64, which every Z component gets
+    # Padding only at the end: that is for the linter cset64, which every Z component gets.
+    "Z": "[A-Za-z0-9_=\\-]",
 }
 _CHARSET_NAMES = {"N": "digits", "X": "the 82 GS1 characters", "Y": "digits, A-Z, #, -, /", "Z": "base64url characters"}
-_COMPONENT = re.compile(r"(?P<open>\[)?(?P<charset>[NXYZ])(?P<upto>\.\.)?(?P<length>[0-9]+)(?(open)\])(?P<linters>(,\w+)*)")
+_COMPONENT = re.compile(
+    r"(?P<open>\[)?(?P<charset>[NXYZ])(?P<upto>\.\.)?(?P<length>[0-9]+)(?(open)\])(?P<linters>(,\w+)*)"
+)
 _DIGITAL_SIGNATURE_KEYS = {"253": 13, "255": 13, "8003": 14}
 
 
@@ -59,9 +64,11 @@ class ApplicationIdentifier:
     required: tuple[tuple[tuple[str, ...], ...], ...] = ()
     excluded: tuple[str, ...] = ()
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    has_linters: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", re.compile(_component_pattern(self.components)))
+        object.__setattr__(self, "has_linters", any(component.linters for component in self.components))
 
     @property
     def minimum_length(self) -> int:
@@ -89,7 +96,7 @@ class ApplicationIdentifier:
 
         Raises CodeError with the linter's own code ("check_digit", "date", "country" ...).
         """
-        if not any(component.linters for component in self.components):
+        if not self.has_linters:
             return
         for part, component in self.split(value):
             for linter in component.linters:
@@ -134,6 +141,16 @@ def is_valid_path_sequence(ais: Iterable[str]) -> bool:
     return any(_is_subsequence(rest, alternative) for alternative in entry.qualifiers)
 
 
+def check_values(elements: Iterable[tuple[str, str]], *, deep: bool) -> None:
+    """Check every value's length and characters, and with `deep` what it means; codes as of `check` and `lint`."""
+    entries = dictionary()
+    for ai, value in elements:
+        entry = entries.get(ai) or find_ai(ai)
+        entry.check(value)
+        if deep:
+            entry.lint(value)
+
+
 def check_repeats(elements: Iterable[tuple[str, str]]) -> None:
     """Refuse an AI that comes twice with different values. Raises CodeError ("repeated_ai")."""
     seen: dict[str, str] = {}
@@ -144,20 +161,22 @@ def check_repeats(elements: Iterable[tuple[str, str]]) -> None:
 
 def check_exclusions(elements: Iterable[tuple[str, str]]) -> None:
     """Refuse AIs that must not stand together (`ex`). Raises CodeError ("excluded_ai")."""
-    present = {ai for ai, _ in elements}
-    for ai in sorted(present & dictionary().keys()):
-        for pattern in dictionary()[ai].excluded:
-            for other in sorted(present - {ai}):
-                if _matches(other, pattern):
-                    raise CodeError("excluded_ai", f"AI ({ai}) must not stand together with AI ({other}).")
+    present = [ai for ai, _ in elements]
+    entries = dictionary()
+    for ai in present:
+        for pattern in entries[ai].excluded if ai in entries else ():
+            other = next((other for other in present if other != ai and _matches(other, pattern)), None)
+            if other is not None:
+                raise CodeError("excluded_ai", f"AI ({ai}) must not stand together with AI ({other}).")
 
 
 def check_requisites(elements: Iterable[tuple[str, str]]) -> None:
     """Refuse AIs without those they need (`req`). Raises CodeError ("required_ai")."""
-    present = {ai for ai, _ in elements}
-    for ai in sorted(present & dictionary().keys()):
-        for alternatives in dictionary()[ai].required:
-            if not any(all(_any_matches(present, pattern) for pattern in group) for group in alternatives):
+    present = [ai for ai, _ in elements]
+    entries = dictionary()
+    for ai in present:
+        for alternatives in entries[ai].required if ai in entries else ():
+            if not any(all(_is_present(present, pattern) for pattern in group) for group in alternatives):
                 wanted = " or ".join("+".join(group) for group in alternatives)
                 raise CodeError("required_ai", f"AI ({ai}) needs {wanted} beside it.")
 
@@ -186,12 +205,12 @@ def _is_subsequence(part: list[str], whole: tuple[str, ...]) -> bool:
 
 
 def _matches(ai: str, pattern: str) -> bool:
-    prefix = pattern.rstrip("n")
-    return len(ai) == len(pattern) and ai.startswith(prefix)
+    """Tell whether an AI is the one named, or one of a pattern such as "394n"."""
+    return ai == pattern or (pattern[-1] == "n" and len(ai) == len(pattern) and ai.startswith(pattern.rstrip("n")))
 
 
-def _any_matches(present: set[str], pattern: str) -> bool:
-    return pattern in present or (pattern.endswith("n") and any(_matches(ai, pattern) for ai in present))
+def _is_present(present: list[str], pattern: str) -> bool:
+    return pattern in present or (pattern[-1] == "n" and any(_matches(ai, pattern) for ai in present))
 
 
 def _component_pattern(components: tuple[Component, ...]) -> str:

@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from scanners.codes.ai import check_associations, dictionary, is_valid_path_sequence
-from scanners.codes.digital_link import MAXIMUM_LENGTH, check_values, escape_path, escape_query, split_uri
+from scanners.codes.ai import (
+    MAXIMUM_LENGTH,
+    check_associations,
+    check_exclusions,
+    check_values,
+    dictionary,
+    is_valid_path_sequence,
+)
+from scanners.codes.digital_link import escape_path, escape_query, split_uri
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import SIGNATURE_KEY, all_elements, decode_signature
@@ -32,12 +39,14 @@ def code_text(
     check_values(merged, deep=True)
     if identity.kind is CodeKind.ITEM:
         path, attributes = f"/i/{identity.identifier}/{escape_path(identity.serial)}", merged
+        check_exclusions(merged)
     else:
         path, attributes = _gs1_path(merged)
         check_associations(merged)
     for ai, _ in attributes:
-        if not dictionary()[ai].data_attribute:
-            raise CodeError("attribute", f"AI ({ai}) can not stand in the query of a code.")
+        entry = dictionary()[ai]
+        if not entry.data_attribute or (entry.qualifiers is not None and identity.kind is CodeKind.ITEM):
+            raise CodeError("attribute", f"AI ({ai}) can not stand in the query of this code.")
     parameters = [f"{ai}={escape_query(value)}" for ai, value in attributes]
     if signature is not None:
         decode_signature(signature)
@@ -55,6 +64,8 @@ def _gs1_path(elements: tuple[tuple[str, str], ...]) -> tuple[str, tuple[tuple[s
     for ai in order[1:]:
         if is_valid_path_sequence([*path, ai]):
             path.append(ai)
+    if any(values[ai] in {".", ".."} for ai in path):
+        raise CodeError("dots", "A value can not be “.” or “..”: web software drops them from a path.")
     text = "".join(f"/{ai}/{escape_path(values[ai])}" for ai in path)
     return text, tuple((ai, value) for ai, value in elements if ai not in path)
 

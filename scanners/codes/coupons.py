@@ -14,7 +14,7 @@ _DIGITS = re.compile(r"[0-9]*")
 _PREFIX_EXTRA = 6
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Why the coupon is refused; the name of the reason in GS1's reference implementation."""
 
 
@@ -32,14 +32,14 @@ class _Cursor:
     def take(self, length: int, truncated: str) -> str:
         part = self.digits[self.position : self.position + length]
         if len(part) < length:
-            raise _Refused(truncated)
+            raise _RefusedError(truncated)
         self.position += length
         return part
 
     def take_one_of(self, allowed: str, missing: str, invalid: str) -> str:
         digit = self.take(1, missing)
         if digit not in allowed:
-            raise _Refused(invalid)
+            raise _RefusedError(invalid)
         return digit
 
     def take_field(self, name: str, allowed: str, *, extra: int = 0, vli: str | None = None) -> str:
@@ -70,7 +70,7 @@ def _lint(value: str, walk: Callable[[_Cursor], None]) -> str | None:
     cursor = _Cursor(value)
     try:
         walk(cursor)
-    except _Refused as refused:
+    except _RefusedError as refused:
         return str(refused)
     return None if cursor.done else "coupon_excess_data"
 
@@ -120,7 +120,7 @@ def _purchase(cursor: _Cursor, ordinal: str) -> None:
 
 
 def _further_purchase(cursor: _Cursor, ordinal: str) -> None:
-    """A second or third purchase may be of another company; a length digit 9 says it is the same one."""
+    """Walk over a second or third purchase, perhaps of another company; a length digit 9 says of the same one."""
     _purchase(cursor, ordinal)
     if not cursor.next_is("9"):
         cursor.take_field(f"{ordinal}_purchase_gcp", "0123456", extra=_PREFIX_EXTRA)
@@ -130,4 +130,4 @@ def _date(cursor: _Cursor, too_short: str, invalid: str) -> None:
     text = cursor.take(6, too_short)
     year, month, day = 2000 + int(text[:2]), int(text[2:4]), int(text[4:])
     if not 1 <= month <= 12 or not 1 <= day <= monthrange(year, month)[1]:
-        raise _Refused(invalid)
+        raise _RefusedError(invalid)

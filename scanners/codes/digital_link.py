@@ -10,20 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from scanners.codes.ai import (
     MAXIMUM_ELEMENTS,
+    MAXIMUM_LENGTH,
     Elements,
     check_associations,
     check_repeats,
+    check_values,
     dictionary,
     find_ai,
     is_valid_path_sequence,
 )
+from scanners.codes.element_string import format_element_string
 from scanners.codes.errors import CodeError
 
-MAXIMUM_LENGTH = 2048
 DEFAULT_STEM = "https://id.gs1.org"
 
 _SCHEMES = {"https": "https", "HTTPS": "https", "http": "http", "HTTP": "http"}
@@ -33,7 +36,18 @@ _URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
 _AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
 _DIGITS = re.compile(r"[0-9]+")
+
+
+class WebAddress(NamedTuple):
+    """A split URI: scheme and host (with a port that is not the default) in lower case, the rest raw."""
+
+    scheme: str
+    host: str
+    path: str
+    query: str
+    fragment: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +55,17 @@ class DigitalLink:
     """A parsed URI. `elements` are (AI, value) in URI order: primary key, qualifiers, then attributes of the query.
 
     `scheme` and `host` (with a port that is not the default) are lower case; `prefix_path` is the raw stem path
-    without trailing slash; `extensions` are the other query parameters, decoded, in order.
+    without trailing slash; `extensions` are the other query parameters, decoded, in order; `path_elements` counts the
+    elements that stand in the path.
     """
 
     scheme: str
     host: str
     prefix_path: str
     elements: Elements
-    path_elements: int
     extensions: tuple[tuple[str, str], ...]
     fragment: str | None
+    path_elements: int
 
     @property
     def primary(self) -> tuple[str, str]:
@@ -69,14 +84,12 @@ class DigitalLink:
 
     def element_string(self) -> str:
         """Return the GS1 element string in URI order, with "^" for FNC1."""
-        from scanners.codes.element_string import format_element_string
-
         return format_element_string(self.elements)
 
 
 def escape_path(value: str) -> str:
     """Percent-encode all but unreserved characters (RFC 3986, 2.3) for a path segment; one byte per character."""
-    return quote(value, safe="", encoding="latin-1")
+    return value if _UNRESERVED.fullmatch(value) else quote(value, safe="", encoding="latin-1")
 
 
 def escape_query(value: str) -> str:
@@ -104,10 +117,14 @@ def parse_digital_link(text: str, *, deep: bool = True) -> DigitalLink:
     "no_path", "no_key", "ai_order", "empty_value", "value_length", "value_characters", "unknown_ai", "attribute",
     "repeated_ai", "too_many_ais", and with `deep` the linters' and associations' codes.
     """
-    scheme, host, path, query, fragment = split_uri(text)
-    prefix_path, elements = _parse_path(path)
+    return digital_link_at(split_uri(text), deep=deep)
+
+
+def digital_link_at(address: WebAddress, *, deep: bool = True) -> DigitalLink:
+    """Read an address that was split already as a Digital Link; see `parse_digital_link`."""
+    prefix_path, elements = _parse_path(address.path)
     in_path = len(elements)
-    attributes, extensions = parse_query(query)
+    attributes, extensions = parse_query(address.query)
     elements += attributes
     if len(elements) > MAXIMUM_ELEMENTS:
         raise CodeError("too_many_ais", f"A code has at most {MAXIMUM_ELEMENTS} application identifiers.")
@@ -116,7 +133,7 @@ def parse_digital_link(text: str, *, deep: bool = True) -> DigitalLink:
     result = tuple(elements)
     if deep:
         check_associations(result)
-    return DigitalLink(scheme, host, prefix_path, result, in_path, tuple(extensions), fragment)
+    return DigitalLink(address.scheme, address.host, prefix_path, result, tuple(extensions), address.fragment, in_path)
 
 
 def build_digital_link(
@@ -138,7 +155,8 @@ def build_digital_link(
     sequences = [[ai for ai in alternative if ai in values] for alternative in alternatives]
     path = [primary, *max(sequences, key=len, default=[])]
     # Attributes of predefined length first, like the element string that needs the fewest separators.
-    attributes = sorted((pair for pair in unique if pair[0] not in path), key=lambda pair: not entries[pair[0]].fixed_length)
+    rest = [pair for pair in unique if pair[0] not in path]
+    attributes = sorted(rest, key=lambda pair: not entries[pair[0]].fixed_length)
     for ai, _ in attributes:
         if not entries[ai].data_attribute:
             raise CodeError("attribute", f"AI ({ai}) can not be an attribute of a Digital Link with key ({primary}).")
@@ -147,8 +165,8 @@ def build_digital_link(
     return f"{stem.rstrip('/')}{written}{_query(attributes, extensions)}"
 
 
-def split_uri(text: str) -> tuple[str, str, str, str, str | None]:
-    """Split a web URI into scheme, host (both lower case), raw path, raw query and raw fragment; strict.
+def split_uri(text: str) -> WebAddress:
+    """Split a web URI; strict.
 
     Raises CodeError ("too_long", "uri_characters", "scheme", "host", "no_path").
     """
@@ -165,7 +183,8 @@ def split_uri(text: str) -> tuple[str, str, str, str, str | None]:
     authority, slash, path = rest.partition("/")
     if not authority or not slash:
         raise CodeError("no_path", "The link must have a host and a path.")
-    return scheme, _parse_authority(scheme, authority), slash + path, query, fragment if hash_sign else None
+    host = _parse_authority(scheme, authority)
+    return WebAddress(scheme, host, slash + path, query, fragment if hash_sign else None)
 
 
 def parse_query(query: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -183,7 +202,7 @@ def parse_query(query: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]
             if not parameter:
                 continue
             name = unescape_query(key)
-            if name != key and (_DIGITS.fullmatch(name) or len(name) == 1):
+            if name != key and (_DIGITS.fullmatch(name) or (len(name) == 1 and name.isalnum())):
                 # "%31%37" is "17" to a proxy and nothing to a GS1 parser: one code must not have two readings.
                 raise CodeError("escaped_key", "A parameter's name is written in percent-encoding without need.")
             extensions.append((name, unescape_query(value)))
@@ -191,16 +210,6 @@ def parse_query(query: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]
         find_ai(key)
         attributes.append((key, _decoded(key, unescape_query(value))))
     return attributes, extensions
-
-
-def check_values(elements: Iterable[tuple[str, str]], *, deep: bool) -> None:
-    """Check every value's length and characters, and with `deep` what it means."""
-    entries = dictionary()
-    for ai, value in elements:
-        entry = entries.get(ai) or find_ai(ai)
-        entry.check(value)
-        if deep:
-            entry.lint(value)
 
 
 def _parse_authority(scheme: str, authority: str) -> str:
@@ -255,5 +264,5 @@ def _decoded(ai: str, value: str) -> str:
 
 def _query(attributes: Iterable[tuple[str, str]], extensions: Iterable[tuple[str, str]]) -> str:
     parameters = [f"{ai}={escape_query(value)}" for ai, value in attributes]
-    parameters += [f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in extensions]
+    parameters += [f"{escape_path(key)}={escape_path(value)}" for key, value in extensions]
     return "?" + "&".join(parameters) if parameters else ""

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scanners.codes.ai import MAXIMUM_ELEMENTS, ApplicationIdentifier, Elements, check_associations, dictionary
-from scanners.codes.digital_link import MAXIMUM_LENGTH, check_values
+from scanners.codes.ai import (
+    MAXIMUM_ELEMENTS,
+    MAXIMUM_LENGTH,
+    ApplicationIdentifier,
+    Elements,
+    check_associations,
+    check_values,
+    dictionary,
+)
 from scanners.codes.errors import CodeError
 
 GS = "\x1d"
@@ -29,7 +36,7 @@ def parse_element_string(text: str, *, associations: bool = False) -> Elements:
     """Parse an element string: raw (GS, 0x1D, or "^" for FNC1; with or without symbology identifier) or bracketed.
 
     Values are linted; `associations` adds the rules about AIs that need or exclude each other, which hold for all
-    codes of an item together. Raises CodeError ("too_long", "no_ai", "unknown_ai", "separator", "value_length" ...).
+    codes of an item together. Raises CodeError ("too_long", "no_ai", "unknown_ai", "brackets", "value_length" ...).
     """
     if len(text) > MAXIMUM_LENGTH:
         raise CodeError("too_long", f"A code has at most {MAXIMUM_LENGTH} characters.")
@@ -54,11 +61,9 @@ def _parse_raw(text: str) -> Elements:
     while body:
         entry = _leading_ai(body)
         body = body[len(entry.ai) :]
-        value, found, rest = body.partition(separator)
+        value, _, rest = body.partition(separator)
         if entry.fixed_length and len(value) > entry.maximum_length:
             value, rest = body[: entry.maximum_length], body[entry.maximum_length :]
-        elif found and not rest and body.endswith(separator * 2):
-            raise CodeError("separator", "The code ends with more than one separator.")
         entry.check(value)
         elements.append((entry.ai, value))
         body = rest

@@ -21,6 +21,12 @@ ITEM_PATTERN = re.compile(r"[A-Z0-9._-]{1,20}")
 # AI 21: X..20 of the 82 characters of GS1 General Specifications, figure 7.11-1.
 SERIAL_PATTERN = re.compile(r"""[!"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}""")
 
+# `/i/<issuer>/01/<GTIN>` is a GS1 Digital Link with the stem `/i/<issuer>`: no item may be called like a primary key.
+GS1_PRIMARY_KEYS = frozenset(
+    {"00", "01", "253", "255", "401", "402", "414", "415", "417"}
+    | {"8003", "8004", "8006", "8010", "8013", "8017", "8018"}
+)
+
 _GTIN = re.compile(r"[0-9]{14}")
 _SSCC = re.compile(r"[0-9]{18}")
 
@@ -75,7 +81,7 @@ class CodeIdentity:
         return self.identifier.partition("/")[2] if self.kind is CodeKind.ITEM else ""
 
     def elements(self) -> tuple[tuple[str, str], ...]:
-        """The GS1 application identifiers that state this identity; none for an ITEM."""
+        """Return the GS1 application identifiers that state this identity; none for an ITEM."""
         if self.kind is CodeKind.GTIN:
             return (("01", self.identifier), ("21", self.serial))
         if self.kind is CodeKind.CASE:
@@ -83,7 +89,7 @@ class CodeIdentity:
         return ()
 
     def uri(self) -> str:
-        """The canonical URI: on the GS1 resolver for GTIN and CASE, a relative path of the registry for ITEM."""
+        """Return the canonical URI: at the GS1 resolver for GTIN and CASE, a path of the registry for ITEM."""
         serial = quote(self.serial, safe="")
         if self.kind is CodeKind.GTIN:
             return f"{GS1_RESOLVER}/01/{self.identifier}/21/{serial}"
@@ -114,3 +120,5 @@ def _check_item(identifier: str) -> None:
         raise CodeError("issuer", "An issuer namespace has 4 to 12 characters of Crockford base 32, upper case.")
     if not ITEM_PATTERN.fullmatch(item) or item in {".", ".."}:
         raise CodeError("item", "An item reference has 1 to 20 of: A-Z, 0-9, dot, hyphen, underscore.")
+    if item in GS1_PRIMARY_KEYS:
+        raise CodeError("item", f"The item reference {item} would make the link read as a GS1 key; choose another one.")

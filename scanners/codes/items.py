@@ -1,13 +1,16 @@
-"""Codes of items without GTIN: `/i/<issuer>/<item>/<serial>` under the registry's host (ISO/IEC 18975 structured path)."""
+"""Codes of items without GTIN, under the registry's host: `/i/<issuer>/<item>/<serial>`.
+
+A structured path in the sense of ISO/IEC 18975, outside `/01/`: nobody's GTIN is invented.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scanners.codes.ai import MAXIMUM_ELEMENTS, Elements, check_exclusions, dictionary
-from scanners.codes.digital_link import check_values, escape_path, escape_query, parse_query, split_uri, unescape_path
+from scanners.codes.ai import MAXIMUM_ELEMENTS, Elements, check_exclusions, check_values, dictionary
+from scanners.codes.digital_link import WebAddress, escape_path, escape_query, parse_query, split_uri, unescape_path
 from scanners.codes.errors import CodeError
-from scanners.codes.identity import CodeIdentity, CodeKind
+from scanners.codes.identity import GS1_PRIMARY_KEYS, CodeIdentity, CodeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,9 @@ class ItemLink:
 
 
 def is_item_path(path: str) -> bool:
-    """Tell whether a raw path ends like an item's: `/i/` and three segments."""
-    segments = path.split("/")
-    return len(segments) >= 5 and segments[-4] == "i"
+    """Tell whether a raw path ends like an item's: `/i/` and three segments that are no GS1 key and value."""
+    segments = path.rsplit("/", 4)
+    return len(segments) == 5 and segments[1] == "i" and segments[3] not in GS1_PRIMARY_KEYS
 
 
 def parse_item_link(text: str) -> ItemLink:
@@ -43,13 +46,17 @@ def parse_item_link(text: str) -> ItemLink:
 
     Raises CodeError: the codes of `split_uri`, "item_path", "issuer", "item", "serial", "repeated_ai", "attribute".
     """
-    scheme, host, path, query, fragment = split_uri(text)
-    if not is_item_path(path):
+    return item_link_at(split_uri(text))
+
+
+def item_link_at(address: WebAddress) -> ItemLink:
+    """Read an address that was split already as an item's; see `parse_item_link`."""
+    if not is_item_path(address.path):
         raise CodeError("item_path", "The link's path does not end in /i/<issuer>/<item>/<serial>.")
-    segments = path.split("/")
+    segments = address.path.split("/")
     issuer, item, serial = segments[-3:]
     identity = CodeIdentity(CodeKind.ITEM, f"{issuer}/{item}", unescape_path(serial))
-    attributes, extensions = parse_query(query)
+    attributes, extensions = parse_query(address.query)
     if len(attributes) > MAXIMUM_ELEMENTS:
         raise CodeError("too_many_ais", f"A code has at most {MAXIMUM_ELEMENTS} application identifiers.")
     seen: set[str] = set()
@@ -62,4 +69,6 @@ def parse_item_link(text: str) -> ItemLink:
     check_values(attributes, deep=True)
     check_exclusions(attributes)
     prefix_path = "/".join(segments[:-4])
-    return ItemLink(scheme, host, prefix_path, identity, tuple(attributes), tuple(extensions), fragment)
+    return ItemLink(
+        address.scheme, address.host, prefix_path, identity, tuple(attributes), tuple(extensions), address.fragment
+    )

@@ -50,7 +50,7 @@ def _cset39(value: str) -> str | None:
 
 
 def _cset64(value: str) -> str | None:
-    """Base64url; padding, where there is any, fills up to a multiple of three characters as GS1's reference has it."""
+    """Require base64url; padding fills up to a multiple of three characters, as GS1's reference has it."""
     body = value.rstrip("=")
     padding = len(value) - len(body)
     if not _CSET64.fullmatch(body) or (padding and not body):
@@ -80,7 +80,7 @@ def _check_pair(value: str) -> str | None:
 
 
 def _company_prefix(value: str, position: int) -> str | None:
-    """A GS1 Company Prefix begins at `position`: 4 digits at least; which prefixes exist is not a matter of syntax."""
+    """Require 4 digits of a GS1 Company Prefix at `position`; which prefixes exist is not a matter of syntax."""
     start = value[position : position + 4]
     if len(start) < 4:
         return "too_short_for_key"

@@ -133,6 +133,17 @@ def test_without_the_issuers_key_only_the_log_vouches() -> None:
     assert unit.statement.key_id == ISSUER_KEY_ID
 
 
+def test_an_entry_of_another_kind_does_not_serve_as_a_batch() -> None:
+    def verified(kind: str) -> str:
+        return verify_unit_proof(
+            unit_proof(), content=unit_content(POSITION), log_verifier=VERIFIER, statement_key=None, kind=kind
+        ).kind
+
+    assert verified("batch.published") == "batch.published"
+    with pytest.raises(ProofError, match="kind asked for"):
+        verified("scans.sealed")
+
+
 def test_a_unit_proof_does_not_serve_another_code_log_or_issuer() -> None:
     proof = unit_proof()
     with pytest.raises(ProofError):
@@ -190,6 +201,7 @@ def with_payload(
         with_payload({"root": encode_base64(bytes(32)), "size": True}),
         with_payload({"root": encode_base64(bytes(32)), "size": 0}),
         with_payload({"root": encode_base64(bytes(32)), "size": 50}),
+        with_payload({"kind": "scans.sealed", "root": encode_base64(bytes(32)), "size": 50}),
         with_payload({"root": encode_base64(bytes(32)), "size": 50}, typ=RECEIPT_TYPE),
         with_payload({"root": encode_base64(bytes(32)), "size": 50}, key_id="another-key"),
     ],

@@ -97,9 +97,7 @@ def new_organisation_row(session: Session, *, name: str, country: str, kind: Org
         return row
 
 
-def approve_organisation(
-    services: Services, *, issuer: str, decided_by: Principal, reason: str
-) -> Organisation:
+def approve_organisation(services: Services, *, issuer: str, decided_by: Principal, reason: str) -> Organisation:
     """Approve, on the ledger, then give the organisation its keys.
 
     Called again after a stop between the two steps, it makes the keys that are missing. Raises NotFound, Conflict
@@ -160,9 +158,7 @@ def _decide(
         with session_on(connection) as session:
             row = session.get_one(OrganisationRow, found.id)
             if OrganisationStatus(row.status) not in _FROM[status]:
-                raise Conflict(
-                    "This organisation is %(status)s already.", code="already_decided", status=row.status
-                )
+                raise Conflict("This organisation is %(status)s already.", code="already_decided", status=row.status)
             row.status = status.value
             row.decided_at = now
             row.decided_by = decided_by.actor
@@ -216,11 +212,9 @@ def create_platform_administrator(services: Services, *, email: str, password: s
         row = session.scalar(select(OrganisationRow).where(OrganisationRow.kind == OrganisationKind.REGISTRY))
         if row is None:
             row = new_organisation_row(
-                session, name=services.settings.registry_name, country="MX", kind=OrganisationKind.REGISTRY
+                session, name=services.settings.registry_name, country="ZZ", kind=OrganisationKind.REGISTRY
             )
-        session.add(
-            MembershipRow(person_id=administrator.id, organisation_id=row.id, role=Role.PLATFORM_ADMINISTRATOR)
-        )
+        session.add(MembershipRow(person_id=administrator.id, organisation_id=row.id, role=Role.PLATFORM_ADMINISTRATOR))
         registry = records.organisation(row)
         actor = Principal(person_id=administrator.id, role=Role.PLATFORM_ADMINISTRATOR)
     if registry.status is OrganisationStatus.PENDING:

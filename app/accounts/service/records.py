@@ -62,6 +62,12 @@ def organisation_names(session: Session, ids: Collection[int]) -> dict[int, str]
     return {number: cache[number][1] for number in ids if number in cache}
 
 
+def issuers_of(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """Names on the wire by id."""
+    found = session.execute(select(OrganisationRow.id, OrganisationRow.issuer).where(OrganisationRow.id.in_(ids)))
+    return dict(found.tuples())
+
+
 def organisation(row: OrganisationRow) -> Organisation:
     """The value of a row."""
     return Organisation(

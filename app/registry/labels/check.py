@@ -168,7 +168,7 @@ def _compare_texts(due: Counter[str], found: list[FoundSymbol], *, page: int, dp
 
 def _read_page(pages: PdfPages, page: int, dpi: int, *, at_least: int) -> list[FoundSymbol]:
     """Read the QR symbols of a page strictly; only when some are missing, with the decoder's second chances."""
-    with pages.drawn(page, dpi) as pixels:
+    with pages.drawn(page, dpi, hard=True) as pixels:
         found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCode, strict=True)
         if len(found) < at_least:
             found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCode)

@@ -38,8 +38,12 @@ _BOLD: Final = (
 # fmt: on
 
 
-@lru_cache(maxsize=16384)
 def text_width(text: str, *, size: float, bold: bool = False) -> float:
     """Return the width of `text` in the unit of `size`; the text holds only characters of Windows-1252."""
+    return _units(text, bold) * size / 1000
+
+
+@lru_cache(maxsize=16384)
+def _units(text: str, bold: bool) -> int:
     widths = _BOLD if bold else _REGULAR
-    return sum(widths[byte - 32] for byte in text.encode("cp1252")) * size / 1000
+    return sum(widths[byte - 32] for byte in text.encode("cp1252"))

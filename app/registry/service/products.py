@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.core.clock import now_ms
 from app.core.database import session_on
-from app.core.errors import Conflict, Faults, Forbidden, NotFound
+from app.core.errors import Conflict, Faults, NotFound
 from app.core.services import Services
-from app.registry.gtin import check_item, normalise_gtin, parse_reference
+from app.registry.references import check_item, parse_reference
 from app.registry.models import ProductRow
+from app.registry.service.plans import require_entitlement
 from app.registry.service.statements import organisation_entry
 from app.registry.values import Product
 from app.registry.vocabulary import Sector
@@ -53,7 +54,7 @@ def register_product(
     with Session(services.engine) as session:
         organisation = accounts.organisation_by_id(session, organisation_id)
         if gtin is not None:
-            kind, identifier = CodeKind.GTIN, normalise_gtin(gtin)
+            kind, identifier = CodeKind.GTIN, accounts.normalise_gtin(gtin)
             require_entitlement(session, organisation_id=organisation_id, gtin=identifier)
         else:
             kind, identifier = CodeKind.ITEM, f"{organisation.issuer}/{check_item(item or '')}"
@@ -65,7 +66,8 @@ def register_product(
         services,
         signer,
         kind="product",
-        subject=f"{kind}:{identifier}",
+        subject_kind=f"product {kind}",
+        subject=identifier,
         organisation=organisation.issuer,
         at_ms=created_at,
         product=identifier,
@@ -128,20 +130,9 @@ def list_products(
         query = query.where(ProductRow.identifier > cursor)
     limit = max(1, min(limit, MAX_PAGE))
     rows = session.scalars(query.order_by(ProductRow.identifier).limit(limit + 1)).all()
-    return ProductPage([_product(row) for row in rows[:limit]], rows[limit - 1].identifier if len(rows) > limit else None)
-
-
-def require_entitlement(session: Session, *, organisation_id: int, gtin: str) -> accounts.Entitlement:
-    """The right under which the organisation may issue the GTIN now; raises Forbidden."""
-    entitlement = accounts.find_entitlement(session, organisation_id=organisation_id, gtin=gtin, at_ms=now_ms())
-    if entitlement is None:
-        raise Forbidden(
-            "Your organisation has no approved right to GTIN %(gtin)s.",
-            code="no_right_to_gtin",
-            fix="Request your GS1 company prefix or this GTIN, or ask its owner to delegate it to you.",
-            gtin=gtin,
-        )
-    return entitlement
+    return ProductPage(
+        [_product(row) for row in rows[:limit]], rows[limit - 1].identifier if len(rows) > limit else None
+    )
 
 
 def _check_texts(name: str, brand: str, description: str, gtin: str | None, item: str | None) -> None:

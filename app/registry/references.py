@@ -1,33 +1,9 @@
 """References to products: GTINs of any length, and items in an issuer's namespace."""
 
+from app.accounts.service import normalise_gtin
 from app.core.errors import Invalid
-from scanners.codes.check_digits import check_digit
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import ISSUER_PATTERN, ITEM_PATTERN, CodeKind
-
-GTIN_LENGTHS = (8, 12, 13, 14)
-
-
-def normalise_gtin(text: str) -> str:
-    """A GTIN-8, -12, -13 or -14 as the 14 digits that codes carry; raises Invalid that shows the right check digit."""
-    if not (text.isascii() and text.isdigit()) or len(text) not in GTIN_LENGTHS:
-        raise Invalid(
-            "A GTIN has 8, 12, 13 or 14 digits, without spaces or dashes.",
-            code="gtin",
-            fix="Copy the digits below the bar code of the product.",
-        )
-    expected = check_digit(text[:-1])
-    if text[-1] != expected:
-        raise Invalid(
-            "The last digit of GTIN %(gtin)s does not fit the others: it should be %(digit)s.",
-            code="check_digit",
-            fix="Compare every digit with the product's bar code; one of them is mistyped.",
-            gtin=text,
-            digit=expected,
-        )
-    if not text.strip("0"):
-        raise Invalid("A GTIN is not all zeros.", code="gtin")
-    return text.rjust(14, "0")
 
 
 def check_item(text: str) -> str:

@@ -1,0 +1,90 @@
+"""Values of accounts as the API says them: wire names, RFC 3339 times, no row numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.accounts.service.records import issuers_of
+from app.accounts.values import ApiKey, KeyRecord, Organisation, Right
+from app.core.clock import to_iso
+from ledger.strict import encode_base64
+
+
+def organisation_answer(organisation: Organisation) -> dict[str, Any]:
+    """One organisation."""
+    return {
+        "issuer": organisation.issuer,
+        "name": organisation.name,
+        "country": organisation.country,
+        "kind": organisation.kind.value,
+        "status": organisation.status.value,
+        "created_at": to_iso(organisation.created_at),
+        "decision_reason": organisation.decision_reason,
+        "log_index": organisation.log_index,
+    }
+
+
+def right_answers(session: Session, rights: Sequence[Right]) -> dict[str, Any]:
+    """Rights, with the issuers of holders and owners."""
+    ids = {right.organisation_id for right in rights} | {right.granted_by for right in rights if right.granted_by}
+    issuers = issuers_of(session, ids)
+    return {"items": [_right(right, issuers) for right in rights]}
+
+
+def right_answer(session: Session, right: Right) -> dict[str, Any]:
+    """One right."""
+    ids = {right.organisation_id} | ({right.granted_by} if right.granted_by else set())
+    return _right(right, issuers_of(session, ids))
+
+
+def _right(right: Right, issuers: dict[int, str]) -> dict[str, Any]:
+    return {
+        "reference": right.reference,
+        "kind": right.kind.value,
+        "value": right.value,
+        "organisation": issuers[right.organisation_id],
+        "granted_by": None if right.granted_by is None else issuers[right.granted_by],
+        "quota": right.quota,
+        "used": right.used,
+        "valid_from": to_iso(right.valid_from),
+        "valid_until": _time(right.valid_until),
+        "evidence": right.evidence,
+        "status": right.status.value,
+        "decision_reason": right.decision_reason,
+        "log_index": right.log_index,
+    }
+
+
+def api_key_answer(key: ApiKey) -> dict[str, Any]:
+    """One API key without its secret."""
+    return {
+        "prefix": key.prefix,
+        "name": key.name,
+        "role": key.role.value,
+        "scopes": None if key.scopes is None else sorted(key.scopes),
+        "created_by": key.created_by,
+        "created_at": to_iso(key.created_at),
+        "expires_at": to_iso(key.expires_at),
+        "revoked_at": _time(key.revoked_at),
+    }
+
+
+def key_answer(key: KeyRecord) -> dict[str, Any]:
+    """One public key."""
+    return {
+        "key_id": key.key_id,
+        "purpose": key.purpose.value,
+        "public_key": encode_base64(key.public_key),
+        "holder": "service",
+        "created_at": to_iso(key.created_at),
+        "valid_until": to_iso(key.valid_until),
+        "registered_index": key.registered_index,
+        "revoked_at": _time(key.revoked_at),
+        "revoked_index": key.revoked_index,
+        "revocation_reason": key.revocation_reason,
+    }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else to_iso(milliseconds)

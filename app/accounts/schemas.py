@@ -1,0 +1,221 @@
+"""Shapes of the accounts API, in and out."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from app.accounts.service.api_keys import MAX_DAYS
+from app.accounts.vocabulary import (
+    KINDS_OPEN_TO_SIGN_UP,
+    OrganisationKeyPurpose,
+    OrganisationKind,
+    OrganisationStatus,
+    RightKind,
+    RightStatus,
+)
+from app.core.api import StrictSchema
+from app.core.authorisation import Permission, Role
+from app.core.i18n import LANGUAGES
+
+MAX_TEXT = 2000
+
+
+def _word(choices: Any, **keywords: Any) -> fields.String:
+    return fields.String(validate=validate.OneOf([str(choice) for choice in choices]), **keywords)
+
+
+def _text(maximum: int, **keywords: Any) -> fields.String:
+    return fields.String(validate=validate.Length(1, maximum), **keywords)
+
+
+class SignUpSchema(StrictSchema):
+    """An organisation that asks to join, and the person who becomes its owner."""
+
+    name = _text(200, required=True, metadata={"description": "name of the organisation"})
+    country = fields.String(required=True, validate=validate.Regexp(r"^[A-Z]{2}\Z"), metadata={"example": "MX"})
+    kind = _word(KINDS_OPEN_TO_SIGN_UP, required=True)
+    person_name = _text(200, required=True)
+    email = _text(254, required=True)
+    password = fields.String(required=True, load_only=True, validate=validate.Length(12, 200))
+    locale = _word(LANGUAGES, load_default="en")
+
+
+class OrganisationSchema(StrictSchema):
+    """An organisation; `issuer` is its name in addresses and codes."""
+
+    issuer = fields.String()
+    name = fields.String()
+    country = fields.String()
+    kind = _word(OrganisationKind)
+    status = _word(OrganisationStatus)
+    created_at = fields.String(metadata={"format": "date-time"})
+    decision_reason = fields.String(allow_none=True)
+    log_index = fields.Integer(allow_none=True, metadata={"description": "ledger position of the decision"})
+
+
+class OrganisationListQuery(StrictSchema):
+    """Which organisations, and which page of them."""
+
+    status = _word(OrganisationStatus)
+    cursor = fields.String(validate=validate.Length(1, 40))
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+
+
+class OrganisationListSchema(StrictSchema):
+    """One page of organisations; `next_cursor` is null on the last."""
+
+    items = fields.List(fields.Nested(OrganisationSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class OrganisationDecisionSchema(StrictSchema):
+    """The registry's decision on an organisation."""
+
+    decision = fields.String(required=True, validate=validate.OneOf(["approve", "refuse", "suspend"]))
+    reason = _text(MAX_TEXT, required=True)
+
+
+class RightSchema(StrictSchema):
+    """A right to issue codes."""
+
+    reference = fields.String()
+    kind = _word(RightKind)
+    value = fields.String(metadata={"description": "company prefix or GTIN-14"})
+    organisation = fields.String(metadata={"description": "issuer of the holder"})
+    granted_by = fields.String(allow_none=True, metadata={"description": "issuer of the owner, for a delegation"})
+    quota = fields.Integer(allow_none=True)
+    used = fields.Integer()
+    valid_from = fields.String(metadata={"format": "date-time"})
+    valid_until = fields.String(allow_none=True, metadata={"format": "date-time"})
+    evidence = fields.String()
+    status = _word(RightStatus)
+    decision_reason = fields.String(allow_none=True)
+    log_index = fields.Integer(allow_none=True)
+
+
+class RightListSchema(StrictSchema):
+    """Rights."""
+
+    items = fields.List(fields.Nested(RightSchema))
+
+
+class RightRequestSchema(StrictSchema):
+    """A company prefix or single GTIN that the registry is asked to enter."""
+
+    kind = fields.String(required=True, validate=validate.OneOf([RightKind.PREFIX.value, RightKind.GTIN.value]))
+    value = _text(14, required=True)
+    evidence = _text(MAX_TEXT, required=True, metadata={"description": "what proves the right"})
+    quota = fields.Integer(allow_none=True, load_default=None, strict=True, validate=validate.Range(1, 10**12))
+
+
+class DelegationSchema(StrictSchema):
+    """A maker's right to commission units of the caller's GTIN."""
+
+    gtin = _text(14, required=True)
+    to = _text(12, required=True, metadata={"description": "issuer of the maker"})
+    quota = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10**12))
+    valid_until = fields.AwareDateTime(required=True, format="iso")
+
+
+class RightDecisionSchema(StrictSchema):
+    """The registry's decision on a right."""
+
+    decision = fields.String(required=True, validate=validate.OneOf(["approve", "refuse"]))
+    reason = _text(MAX_TEXT, required=True)
+    quota = fields.Integer(allow_none=True, load_default=None, strict=True, validate=validate.Range(1, 10**12))
+    valid_until = fields.AwareDateTime(allow_none=True, load_default=None, format="iso")
+
+
+class ReasonSchema(StrictSchema):
+    """Why."""
+
+    reason = _text(MAX_TEXT, required=True)
+
+
+class ApiKeySchema(StrictSchema):
+    """A machine's key, without its secret."""
+
+    prefix = fields.String(metadata={"description": "first characters of the secret: the key's name here"})
+    name = fields.String()
+    role = _word(Role)
+    scopes = fields.List(_word(Permission), allow_none=True)
+    created_by = fields.String()
+    created_at = fields.String(metadata={"format": "date-time"})
+    expires_at = fields.String(metadata={"format": "date-time"})
+    revoked_at = fields.String(allow_none=True, metadata={"format": "date-time"})
+
+
+class ApiKeyListSchema(StrictSchema):
+    """API keys."""
+
+    items = fields.List(fields.Nested(ApiKeySchema))
+
+
+class ApiKeyRequestSchema(StrictSchema):
+    """A new machine: its role, narrowed to scopes if there are any."""
+
+    name = _text(100, required=True)
+    role = _word(Role, required=True)
+    scopes = fields.List(
+        _word(Permission), allow_none=True, load_default=None, validate=validate.Length(0, len(Permission))
+    )
+    days = fields.Integer(load_default=90, strict=True, validate=validate.Range(1, MAX_DAYS))
+
+
+class NewApiKeySchema(ApiKeySchema):
+    """The new key with its secret, shown this once."""
+
+    secret = fields.String()
+
+
+class KeySchema(StrictSchema):
+    """A public key of an organisation; it counts between the two ledger positions."""
+
+    key_id = fields.Integer()
+    purpose = _word(OrganisationKeyPurpose)
+    algorithm = fields.String(dump_default="Ed25519")
+    public_key = fields.String(metadata={"description": "32 bytes as base64"})
+    holder = fields.String(metadata={"description": "who holds the private key: service"})
+    created_at = fields.String(metadata={"format": "date-time"})
+    valid_until = fields.String(metadata={"format": "date-time"})
+    registered_index = fields.Integer(metadata={"description": "ledger position of the registration"})
+    revoked_at = fields.String(allow_none=True, metadata={"format": "date-time"})
+    revoked_index = fields.Integer(allow_none=True, metadata={"description": "ledger position of the revocation"})
+    revocation_reason = fields.String(allow_none=True)
+
+
+class KeyListSchema(StrictSchema):
+    """Keys of one organisation."""
+
+    items = fields.List(fields.Nested(KeySchema))
+
+
+class LedgerEntrySchema(StrictSchema):
+    """A key event in clear: whoever follows the log can compute the leaf from salt and body."""
+
+    index = fields.Integer()
+    salt = fields.String(metadata={"description": "32 bytes as base64"})
+    body = fields.String(metadata={"description": "what the leaf commits to, with the signed statement"})
+
+
+class PublicKeysSchema(StrictSchema):
+    """An issuer's public keys and the ledger entries that say so."""
+
+    issuer = fields.String()
+    name = fields.String()
+    keys = fields.List(fields.Nested(KeySchema))
+    entries = fields.List(fields.Nested(LedgerEntrySchema))
+
+
+class MemberSchema(StrictSchema):
+    """A person of the organisation."""
+
+    email = fields.String()
+    name = fields.String()
+    role = _word(Role)
+
+
+class MemberListSchema(StrictSchema):
+    """People of the organisation."""
+
+    items = fields.List(fields.Nested(MemberSchema))

@@ -1,0 +1,477 @@
+"""Issuing rights: asked for, decided, delegated, used up and revoked; decisions are on the ledger."""
+
+import secrets
+
+from sqlalchemy import Connection, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.accounts.entitlements import check_prefix, contradict, is_gtin_8, normalise_gtin, prefix_covers, prefixes_of
+from app.accounts.models import IssuingRightRow, OrganisationRow
+from app.accounts.service import records
+from app.accounts.service.keys import statement_signer
+from app.accounts.service.organisations import check_reason
+from app.accounts.service.statements import ledger_subject, payload, registry_entry
+from app.accounts.values import Entitlement, Organisation, Right
+from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
+from app.core.authorisation import Principal
+from app.core.clock import now_ms, to_iso
+from app.core.database import session_on, write_session
+from app.core.errors import Conflict, Faults, Forbidden, NotFound
+from app.core.services import Services
+from ledger.log import NewEntry
+from scanners.codes.serial import ALPHABET
+
+MAX_EVIDENCE = 2000
+MAX_QUOTA = 10**12
+OPEN_REQUESTS = 50
+"""How many undecided requests an organisation may have."""
+
+
+def request_right(
+    services: Services, *, organisation_id: int, kind: RightKind, value: str, evidence: str, quota: int | None = None
+) -> Right:
+    """Ask the registry for a company prefix or a single GTIN.
+
+    Raises Invalid, Conflict ("right_taken" when another organisation holds an overlapping right, "already_asked").
+    """
+    if kind is RightKind.DELEGATION:
+        raise Conflict("A delegation is given by the owner of the GTIN, not by the registry.", code="delegation")
+    value = check_prefix(value) if kind is RightKind.PREFIX else normalise_gtin(value)
+    faults = Faults()
+    evidence = evidence.strip()
+    if not 3 <= len(evidence) <= MAX_EVIDENCE:
+        faults.add("/evidence", "Say what proves the right, in 3 to 2000 characters.")
+    _check_quota(faults, quota)
+    faults.refuse_if_any("Some of the entries can not be used.")
+    with write_session(services.engine) as session:
+        _refuse_overlap(session, organisation_id=organisation_id, kind=kind, value=value)
+        open_requests = session.scalars(
+            select(IssuingRightRow).where(
+                IssuingRightRow.organisation_id == organisation_id,
+                IssuingRightRow.status.in_((RightStatus.REQUESTED, RightStatus.APPROVED)),
+            )
+        ).all()
+        if any(row.kind == kind and row.value == value for row in open_requests):
+            raise Conflict("This right was asked for before, or is held already.", code="already_asked")
+        if sum(row.status == RightStatus.REQUESTED for row in open_requests) >= OPEN_REQUESTS:
+            raise Conflict("Too many requests wait for a decision.", code="too_many_requests_open")
+        row = IssuingRightRow(
+            reference=_new_reference(),
+            organisation_id=organisation_id,
+            kind=kind.value,
+            value=value,
+            quota=quota,
+            used=0,
+            valid_from=now_ms(),
+            evidence=evidence,
+            status=RightStatus.REQUESTED.value,
+            requested_at=now_ms(),
+        )
+        session.add(row)
+        session.flush()
+        return records.right(row)
+
+
+def decide_right(
+    services: Services,
+    *,
+    reference: str,
+    approve: bool,
+    reason: str,
+    decided_by: Principal,
+    quota: int | None = None,
+    valid_until: int | None = None,
+) -> Right:
+    """Approve or refuse a request, on the ledger; the registry may set a quota and an end.
+
+    Raises NotFound, Invalid, Conflict ("already_decided", "right_taken", "organisation_not_approved").
+    """
+    reason = check_reason(reason)
+    now = now_ms()
+    faults = Faults()
+    _check_quota(faults, quota)
+    if valid_until is not None and valid_until <= now:
+        faults.add("/valid_until", "The end must lie in the future.")
+    faults.refuse_if_any("Some of the entries can not be used.")
+    with Session(services.engine) as session:
+        asked = _right_by_reference(session, reference)
+        owner = records.organisation_by_id(session, asked.organisation_id)
+    quota = asked.quota if quota is None else quota
+    status = RightStatus.APPROVED if approve else RightStatus.REFUSED
+    statement = _right_payload(
+        asked, owner, status=status, at_ms=now, quota=quota, valid_until=valid_until, reason=reason
+    )
+
+    def apply(connection: Connection, index: int) -> Right:
+        with session_on(connection) as session:
+            row = session.scalars(select(IssuingRightRow).where(IssuingRightRow.reference == reference)).one()
+            if row.status != RightStatus.REQUESTED:
+                raise Conflict("This request is %(status)s already.", code="already_decided", status=row.status)
+            if approve:
+                _refuse_unless_approved(session, row.organisation_id)
+                # Checked again here, where decisions come one after the other: two overlapping requests can not both
+                # pass between question and answer.
+                _refuse_overlap(session, organisation_id=row.organisation_id, kind=RightKind(row.kind), value=row.value)
+            row.status = status.value
+            row.quota = quota
+            row.valid_from = now
+            row.valid_until = valid_until
+            row.decided_at = now
+            row.decided_by = decided_by.actor
+            row.decision_reason = reason
+            row.log_index = index
+            return records.right(row)
+
+    return _append(services, registry_entry(services, subject=_subject(services, asked), statement=statement), apply)
+
+
+def delegate_gtin(
+    services: Services,
+    *,
+    owner_organisation_id: int,
+    gtin: str,
+    to_issuer: str,
+    quota: int,
+    valid_until: int,
+    actor: Principal,
+) -> Right:
+    """Let another organisation commission units of an own GTIN, up to `quota`, until `valid_until` (milliseconds).
+
+    Stated and signed by the owner. Raises Invalid, NotFound (no such organisation), Forbidden (not the owner's GTIN).
+    """
+    gtin = normalise_gtin(gtin)
+    now = now_ms()
+    faults = Faults()
+    _check_quota(faults, quota)
+    if valid_until <= now:
+        faults.add("/valid_until", "The end must lie in the future.")
+    faults.refuse_if_any("Some of the entries can not be used.")
+    with Session(services.engine) as session:
+        owner = records.organisation_by_id(session, owner_organisation_id)
+        maker = records.organisation_by_issuer(session, to_issuer)
+        if maker.status is not OrganisationStatus.APPROVED:
+            raise NotFound
+        if maker.id == owner.id:
+            raise Conflict("An organisation needs no delegation from itself.", code="delegation_to_itself")
+        _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
+        signer = statement_signer(session, services.sealer, organisation_id=owner.id)
+    right = Right(
+        reference=_new_reference(),
+        organisation_id=maker.id,
+        kind=RightKind.DELEGATION,
+        value=gtin,
+        granted_by=owner.id,
+        quota=quota,
+        used=0,
+        valid_from=now,
+        valid_until=valid_until,
+        evidence="",
+        status=RightStatus.APPROVED,
+        requested_at=now,
+        decided_at=now,
+        decision_reason=None,
+        log_index=None,
+    )
+    statement = _right_payload(
+        right, maker, status=RightStatus.APPROVED, at_ms=now, quota=quota, valid_until=valid_until, reason=None
+    )
+    statement["organisation"], statement["granted_to"] = owner.issuer, maker.issuer
+    entry = NewEntry("right", _subject(services, right), signer.sign(statement), signer.key_id)
+
+    def apply(connection: Connection, index: int) -> Right:
+        with session_on(connection) as session:
+            _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
+            row = IssuingRightRow(
+                reference=right.reference,
+                organisation_id=maker.id,
+                kind=RightKind.DELEGATION.value,
+                value=gtin,
+                granted_by=owner.id,
+                quota=quota,
+                used=0,
+                valid_from=now,
+                valid_until=valid_until,
+                evidence="",
+                status=RightStatus.APPROVED.value,
+                requested_at=now,
+                decided_at=now,
+                decided_by=actor.actor,
+                log_index=index,
+            )
+            session.add(row)
+            session.flush()
+            return records.right(row)
+
+    return _append(services, entry, apply)
+
+
+def revoke_right(services: Services, *, reference: str, reason: str, revoked_by: Principal, as_registry: bool) -> Right:
+    """End a right, on the ledger: the registry any right, an owner the delegations it gave.
+
+    A prefix or GTIN that ends takes the delegations given under it along. Raises NotFound, Conflict.
+    """
+    reason = check_reason(reason)
+    now = now_ms()
+    with Session(services.engine) as session:
+        held = _right_by_reference(session, reference)
+        holder = records.organisation_by_id(session, held.organisation_id)
+        own = held.granted_by is not None and held.granted_by == revoked_by.organisation_id
+        if not as_registry and not own:
+            raise NotFound
+        signer = None
+        if own and revoked_by.organisation_id is not None:
+            signer = statement_signer(session, services.sealer, organisation_id=revoked_by.organisation_id)
+            grantor = records.organisation_by_id(session, revoked_by.organisation_id)
+    statement = _right_payload(
+        held,
+        holder,
+        status=RightStatus.REVOKED,
+        at_ms=now,
+        quota=held.quota,
+        valid_until=held.valid_until,
+        reason=reason,
+    )
+    if signer is not None:
+        statement["organisation"], statement["granted_to"] = grantor.issuer, holder.issuer
+        entry = NewEntry("right", _subject(services, held), signer.sign(statement), signer.key_id)
+    else:
+        entry = registry_entry(services, subject=_subject(services, held), statement=statement)
+
+    def apply(connection: Connection, index: int) -> Right:
+        with session_on(connection) as session:
+            row = session.scalars(select(IssuingRightRow).where(IssuingRightRow.reference == reference)).one()
+            if row.status != RightStatus.APPROVED:
+                raise Conflict("Only a right that is held can be revoked.", code="right_not_held")
+            for ending in [row, *_delegations_under(session, row)]:
+                ending.status = RightStatus.REVOKED.value
+                ending.decided_at = now
+                ending.decided_by = revoked_by.actor
+                ending.decision_reason = reason
+                ending.log_index = index
+            return records.right(row)
+
+    return _append(services, entry, apply)
+
+
+def list_rights(session: Session, *, organisation_id: int) -> list[Right]:
+    """Every right the organisation asked for, holds or held, newest first."""
+    rows = session.scalars(
+        select(IssuingRightRow)
+        .where(IssuingRightRow.organisation_id == organisation_id)
+        .order_by(IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
+    )
+    return [records.right(row) for row in rows]
+
+
+def list_delegations(session: Session, *, owner_organisation_id: int) -> list[Right]:
+    """Delegations that the organisation gave to others, newest first."""
+    rows = session.scalars(
+        select(IssuingRightRow)
+        .where(IssuingRightRow.granted_by == owner_organisation_id)
+        .order_by(IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
+    )
+    return [records.right(row) for row in rows]
+
+
+def list_right_requests(session: Session, *, limit: int = 200) -> list[tuple[Right, Organisation]]:
+    """Requests that wait for the registry, oldest first, with the organisation that asks."""
+    rows = session.execute(
+        select(IssuingRightRow, OrganisationRow)
+        .join(OrganisationRow, OrganisationRow.id == IssuingRightRow.organisation_id)
+        .where(IssuingRightRow.status == RightStatus.REQUESTED)
+        .order_by(IssuingRightRow.requested_at, IssuingRightRow.id)
+        .limit(limit)
+    )
+    return [(records.right(row), records.organisation(asking)) for row, asking in rows]
+
+
+def find_entitlement(session: Session, *, organisation_id: int, gtin: str, at_ms: int) -> Entitlement | None:
+    """The right under which the organisation may commission the GTIN-14 at this time; None when it has none.
+
+    A right of its own comes before a delegation, a single GTIN before a prefix, the longer prefix before the shorter.
+    """
+    prefixes = [] if is_gtin_8(gtin) else prefixes_of(gtin[1:])
+    covers = or_(
+        (IssuingRightRow.kind == RightKind.PREFIX) & IssuingRightRow.value.in_(prefixes),
+        IssuingRightRow.kind.in_((RightKind.GTIN, RightKind.DELEGATION)) & (IssuingRightRow.value == gtin),
+    )
+    return _first_entitlement(session, organisation_id, covers, at_ms)
+
+
+def find_prefix_entitlement(session: Session, *, organisation_id: int, digits: str, at_ms: int) -> Entitlement | None:
+    """The company prefix right that covers `digits`: a company prefix, or an SSCC after its extension digit."""
+    covers = (IssuingRightRow.kind == RightKind.PREFIX) & IssuingRightRow.value.in_(prefixes_of(digits))
+    return _first_entitlement(session, organisation_id, covers, at_ms)
+
+
+def consume_quota(connection: Connection, entitlement: Entitlement, quantity: int) -> None:
+    """Use up `quantity` units of the right inside the `apply` that publishes a batch.
+
+    One guarded UPDATE: two batches at once can not both have the last units. Raises Conflict "right_ended" or
+    "quota_exhausted".
+    """
+    now = now_ms()
+    used = connection.execute(
+        update(IssuingRightRow)
+        .where(
+            IssuingRightRow.id == entitlement.right_id,
+            IssuingRightRow.organisation_id == entitlement.organisation_id,
+            IssuingRightRow.status == RightStatus.APPROVED,
+            or_(IssuingRightRow.valid_until.is_(None), IssuingRightRow.valid_until > now),
+            or_(IssuingRightRow.quota.is_(None), IssuingRightRow.used + quantity <= IssuingRightRow.quota),
+        )
+        .values(used=IssuingRightRow.used + quantity)
+    )
+    if used.rowcount == 1:
+        return
+    row = connection.execute(
+        select(IssuingRightRow.status, IssuingRightRow.valid_until, IssuingRightRow.quota, IssuingRightRow.used).where(
+            IssuingRightRow.id == entitlement.right_id
+        )
+    ).one()
+    if row.status != RightStatus.APPROVED or (row.valid_until is not None and row.valid_until <= now):
+        raise Conflict("The right to issue these codes has ended.", code="right_ended")
+    raise Conflict(
+        "The quota of this right allows %(remaining)s more units, not %(quantity)s.",
+        code="quota_exhausted",
+        fix="Ask the registry or the owner of the GTIN for more, or commission fewer units.",
+        remaining=max(0, row.quota - row.used),
+        quantity=quantity,
+    )
+
+
+def _first_entitlement(session: Session, organisation_id: int, covers: object, at_ms: int) -> Entitlement | None:
+    rows = session.scalars(
+        select(IssuingRightRow)
+        .where(
+            IssuingRightRow.organisation_id == organisation_id,
+            IssuingRightRow.status == RightStatus.APPROVED,
+            IssuingRightRow.valid_from <= at_ms,
+            or_(IssuingRightRow.valid_until.is_(None), IssuingRightRow.valid_until > at_ms),
+            covers,  # type: ignore[arg-type]
+        )
+        .execution_options(populate_existing=True)
+    ).all()
+    if not rows:
+        return None
+    best = max(rows, key=lambda row: (row.kind != RightKind.DELEGATION, len(row.value), row.id))
+    return Entitlement(
+        right_id=best.id,
+        organisation_id=best.organisation_id,
+        kind=RightKind(best.kind),
+        value=best.value,
+        quota=best.quota,
+        used=best.used,
+    )
+
+
+def _refuse_overlap(session: Session, *, organisation_id: int, kind: RightKind, value: str) -> None:
+    digits = value if kind is RightKind.PREFIX else value[1:]
+    # Candidates only: prefixes of this number, and whatever begins with it; the pure rule decides.
+    candidates = session.scalars(
+        select(IssuingRightRow).where(
+            IssuingRightRow.organisation_id != organisation_id,
+            IssuingRightRow.status == RightStatus.APPROVED,
+            IssuingRightRow.kind != RightKind.DELEGATION,
+            or_(
+                IssuingRightRow.value.in_([*prefixes_of(digits), value]),
+                (IssuingRightRow.kind == RightKind.PREFIX) & IssuingRightRow.value.startswith(digits),
+                (IssuingRightRow.kind == RightKind.GTIN) & IssuingRightRow.value.like(f"_{digits}%"),
+            ),
+        )
+    )
+    if any(contradict(kind, value, RightKind(row.kind), row.value) for row in candidates):
+        raise Conflict(
+            "Another organisation holds a right that overlaps %(value)s.",
+            code="right_taken",
+            fix="Check the number; if it is yours, write to the registry with the certificate of your GS1 office.",
+            value=value,
+        )
+
+
+def _refuse_unless_approved(session: Session, organisation_id: int) -> None:
+    if records.organisation_by_id(session, organisation_id).status is not OrganisationStatus.APPROVED:
+        raise Conflict("Approve the organisation first, then its rights.", code="organisation_not_approved")
+
+
+def _refuse_unless_owned(session: Session, *, organisation_id: int, gtin: str, at_ms: int) -> None:
+    entitlement = find_entitlement(session, organisation_id=organisation_id, gtin=gtin, at_ms=at_ms)
+    if entitlement is None or entitlement.kind is RightKind.DELEGATION:
+        raise Forbidden("Only the owner of a GTIN can delegate it.", code="not_owner_of_gtin")
+
+
+def _delegations_under(session: Session, row: IssuingRightRow) -> list[IssuingRightRow]:
+    """Delegations that the holder gave under a right of its own and that no other right of its own supports."""
+    if row.kind == RightKind.DELEGATION:
+        return []
+    given = session.scalars(
+        select(IssuingRightRow).where(
+            IssuingRightRow.granted_by == row.organisation_id, IssuingRightRow.status == RightStatus.APPROVED
+        )
+    ).all()
+    others = session.scalars(
+        select(IssuingRightRow).where(
+            IssuingRightRow.organisation_id == row.organisation_id,
+            IssuingRightRow.status == RightStatus.APPROVED,
+            IssuingRightRow.kind != RightKind.DELEGATION,
+            IssuingRightRow.id != row.id,
+        )
+    ).all()
+    return [right for right in given if not any(_covers(other, right.value) for other in others)]
+
+
+def _covers(row: IssuingRightRow, gtin: str) -> bool:
+    return prefix_covers(row.value, gtin) if row.kind == RightKind.PREFIX else row.value == gtin
+
+
+def _right_by_reference(session: Session, reference: str) -> Right:
+    row = session.scalar(select(IssuingRightRow).where(IssuingRightRow.reference == reference))
+    if row is None:
+        raise NotFound
+    return records.right(row)
+
+
+def _right_payload(
+    right: Right,
+    holder: Organisation,
+    *,
+    status: RightStatus,
+    at_ms: int,
+    quota: int | None,
+    valid_until: int | None,
+    reason: str | None,
+) -> dict[str, object]:
+    return payload(
+        kind="right",
+        organisation=holder.issuer,
+        at_ms=at_ms,
+        reference=right.reference,
+        right_kind=right.kind.value,
+        value=right.value,
+        status=status.value,
+        quota=quota,
+        valid_until=None if valid_until is None else to_iso(valid_until),
+        evidence=right.evidence,
+        reason=reason,
+    )
+
+
+def _append(services: Services, entry: NewEntry, apply: object) -> Right:
+    appended = services.log.append(entry, apply)  # type: ignore[arg-type]
+    if appended.result is None:
+        raise Conflict("This decision is recorded already.", code="already_decided")
+    result: Right = appended.result
+    return result
+
+
+def _subject(services: Services, right: Right) -> bytes:
+    return ledger_subject(services.sealer, "right", right.reference)
+
+
+def _check_quota(faults: Faults, quota: int | None) -> None:
+    if quota is not None and not 1 <= quota <= MAX_QUOTA:
+        faults.add("/quota", "A quota is a whole number of units, at least 1.")
+
+
+def _new_reference() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(10))

@@ -1,0 +1,79 @@
+"""One observation of one code, and what every store of scans promises."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from app.facts.epcis import Place
+
+RECENT = 50
+"""Earlier scans of a unit that come back with a new one, newest first."""
+
+MAX_DEVICE = 64
+MAX_KEY = 64
+MAX_OPERATOR_SAW = 64
+
+
+class Scan(NamedTuple):
+    """What somebody saw, where and when. Times in milliseconds; latitude and longitude in millionths of a degree.
+
+    unit_id: a unit of ours, or for any other code a negative number made from the code's digest. device and key
+    together make the scan unique for the unit: the same again is a retry, not a second scan. scanned_at: the device's
+    clock, received_at: ours; their difference is the clock's offset. signature: what the check of the code's signature
+    gave when it was scanned. code_digest: SHA-256 of the code's canonical form.
+    """
+
+    unit_id: int
+    device: str
+    key: str
+    received_at: int
+    scanned_at: int
+    role: str
+    organisation_id: int | None
+    action: str
+    latitude: int | None
+    longitude: int | None
+    accuracy: int | None
+    place_source: str
+    offline: bool
+    operator_saw: str | None
+    signature: str
+    code_digest: bytes
+
+    @property
+    def place(self) -> Place:
+        """Where the code was scanned."""
+        return Place(self.latitude, self.longitude, self.accuracy, self.place_source)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedScan:
+    """A scan that is stored, whether it was new, and the unit's other scans, newest first, at most `RECENT`."""
+
+    scan: Scan
+    first: bool
+    earlier: tuple[Scan, ...]
+
+
+class ScanStore(Protocol):
+    """Keeps scans. A scan that `record` returned survives what the setting `scan_durability` names."""
+
+    def record(self, scan: Scan) -> RecordedScan:
+        """Store a scan; a retry stores nothing and gives back the first copy."""
+
+    def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
+        """Give the newest scans of a unit, newest first."""
+
+    def count(self) -> int:
+        """Count all scans."""
+
+
+def scan_id(scan: Scan) -> str:
+    """Give the name of a scan for receipts: 128 bits that say nothing about it and are the same for each retry."""
+    text = f"{scan.unit_id}\0{scan.device}\0{scan.key}"
+    return hashlib.blake2s(text.encode(), digest_size=16, person=b"scan id").hexdigest()
+
+
+def digest_id(code_digest: bytes) -> int:
+    """Give the negative number under which a code that is no unit of ours is counted."""
+    return -1 - (int.from_bytes(code_digest[:8], "big") >> 2)

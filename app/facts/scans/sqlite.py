@@ -1,0 +1,91 @@
+"""Scans beside SQLite: sixteen files of one B-tree each, chosen by the unit.
+
+The ledger's database has one writer at a time; a scan must not wait for it. A unit's whole history lies in one file,
+so a retry always meets its first copy and the earlier scans are one local read; and two processes rarely want the same
+file. The driver is used without SQLAlchemy because this is the hottest write of the service (measured in
+docs/decisions/0003-scan-storage.md).
+"""
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+from app.facts.scans.scan import RECENT, RecordedScan, Scan
+
+SHARDS = 16
+BUSY_TIMEOUT_S = 30.0
+_SCATTER = 0x9E3779B97F4A7C15
+"""2**64 divided by the golden ratio: neighbouring unit numbers land in different files (Fibonacci hashing)."""
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS scans (
+    unit_id INTEGER NOT NULL, device TEXT NOT NULL, scan_key TEXT NOT NULL,
+    received_at INTEGER NOT NULL, scanned_at INTEGER NOT NULL, role TEXT NOT NULL, organisation_id INTEGER,
+    action TEXT NOT NULL, latitude INTEGER, longitude INTEGER, accuracy INTEGER, place_source TEXT NOT NULL,
+    offline INTEGER NOT NULL, operator_saw TEXT, signature TEXT NOT NULL, code_digest BLOB NOT NULL,
+    PRIMARY KEY (unit_id, device, scan_key)
+) WITHOUT ROWID
+"""
+_INSERT = "INSERT INTO scans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_RECENT = "SELECT * FROM scans WHERE unit_id = ? ORDER BY received_at DESC LIMIT ?"
+_SAME = "SELECT * FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"
+
+
+class SqliteScanStore:
+    """The store in `directory`.
+
+    With `power_safe` each commit waits for the disk; without it a scan survives a killed process but not a power cut.
+    """
+
+    def __init__(self, directory: Path, *, power_safe: bool) -> None:
+        self._directory = directory
+        self._power_safe = power_safe
+        self._local = threading.local()
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def record(self, scan: Scan) -> RecordedScan:
+        """Store a scan; a retry stores nothing and gives back the first copy."""
+        connection = self._connection(scan.unit_id)
+        # Autocommit: the INSERT is its own transaction. A crash before it returns leaves no scan and no answer; a
+        # crash after it leaves a scan whose sender, without an answer, repeats it and finds this first copy.
+        first = connection.execute(_INSERT, scan).rowcount == 1
+        rows = [_scan(row) for row in connection.execute(_RECENT, (scan.unit_id, RECENT + 1))]
+        if not first:
+            scan = _scan(connection.execute(_SAME, (scan.unit_id, scan.device, scan.key)).fetchone())
+        earlier = tuple(row for row in rows if row.key != scan.key or row.device != scan.device)
+        return RecordedScan(scan, first, earlier[:RECENT])
+
+    def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
+        """Give the newest scans of a unit, newest first."""
+        return [_scan(row) for row in self._connection(unit_id).execute(_RECENT, (unit_id, limit))]
+
+    def count(self) -> int:
+        """Count all scans."""
+        counted = (self._shard(number).execute("SELECT count(*) FROM scans").fetchone()[0] for number in range(SHARDS))
+        return sum(counted)
+
+    def _connection(self, unit_id: int) -> sqlite3.Connection:
+        return self._shard((unit_id * _SCATTER & 0xFFFFFFFFFFFFFFFF) >> 60)
+
+    def _shard(self, number: int) -> sqlite3.Connection:
+        local = self._local
+        if getattr(local, "process", None) != os.getpid():  # a new thread, or a fork: never share a handle over it
+            local.process, local.shards = os.getpid(), {}
+        connection: sqlite3.Connection | None = local.shards.get(number)
+        if connection is None:
+            connection = local.shards[number] = self._open(number)
+        return connection
+
+    def _open(self, number: int) -> sqlite3.Connection:
+        path = self._directory / f"{number:02d}.db"
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
+        connection.execute(_CREATE)
+        return connection
+
+
+def _scan(row: tuple[object, ...]) -> Scan:
+    scan = Scan._make(row)
+    return scan._replace(offline=bool(scan.offline))

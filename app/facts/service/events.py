@@ -1,0 +1,361 @@
+"""Events: what changed a unit or a whole batch. Each is signed by its organisation and committed with its leaf.
+
+The life of one event: its EPCIS form is built and signed; `Log.append` takes the statement and, in the same
+transaction, runs `_apply`: it checks that the event can follow, inserts it and moves the projections. Either the leaf,
+the event and the states are all there afterwards, or none of them.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.orm import Session
+
+from app.accounts.service.statements import ledger_subject, payload
+from app.accounts.values import Signer
+from app.core.clock import now_ms
+from app.core.errors import Conflict, FieldFault, Forbidden, Invalid, NotFound
+from app.core.services import Services
+from app.facts.epcis import NOWHERE, Place, error_declaration, object_event
+from app.facts.lifecycle import NEW, LifeEvent, UnitState, check_undo, fold, joined, next_state
+from app.facts.models import EventRow, event_units
+from app.facts.service.projections import (
+    CHUNK,
+    life_of,
+    read_batch_state,
+    read_unit_states,
+    write_batch_state,
+    write_unit_states,
+)
+from app.facts.vocabulary import EVENT_RULES, EventKind, Speaker
+from ledger.log import NewEntry
+
+STATEMENT_KIND = "event"
+MAX_UNITS = 1_000
+"""Units that one event can name; more means the whole batch or several events."""
+MAX_NOTE = 500
+CLOCK_TOLERANCE_MS = 5 * 60_000
+"""How far ahead of ours the clock of a device may run before its time is not believed."""
+
+events = EventRow.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What an event is about: units of one batch, or, when none is named, the whole batch.
+
+    issued_by: the organisation that commissioned the batch. uris: the canonical identity of each unit, in the order of
+    unit_ids. class_uri and quantity: how EPCIS names the whole batch.
+    """
+
+    batch_id: int
+    handle: str
+    issued_by: int
+    class_uri: str
+    quantity: int
+    unit_ids: tuple[int, ...] = ()
+    uris: tuple[str, ...] = ()
+
+    @property
+    def is_whole_batch(self) -> bool:
+        """Whether the event speaks for every unit of the batch."""
+        return not self.unit_ids
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionedBatch:
+    """What the registry tells about a batch it publishes. published_at in milliseconds."""
+
+    batch_id: int
+    organisation_id: int
+    actor: str
+    class_uri: str
+    quantity: int
+    published_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as others see it; `body` is its EPCIS form, times in milliseconds."""
+
+    event_id: str
+    kind: EventKind
+    organisation_id: int
+    actor: str
+    batch_id: int | None
+    whole_batch: bool
+    event_time: int
+    record_time: int
+    undoes: str | None
+    log_index: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """The acknowledgement of an event: its position in the ledger, and the states of the units it named.
+
+    replayed: the same event was recorded before; nothing was added. For a whole batch `states` is empty.
+    """
+
+    event_id: str
+    log_index: int
+    states: dict[int, UnitState]
+    replayed: bool = False
+
+
+def record_event(
+    services: Services,
+    *,
+    kind: EventKind,
+    organisation_id: int,
+    issuer: str,
+    signer: Signer,
+    actor: str,
+    goods: Goods,
+    is_authority: bool,
+    event_time: int,
+    place: Place = NOWHERE,
+    note: str = "",
+    undoes: str | None = None,
+    event_id: str | None = None,
+    extra_apply: Callable[[Connection, int], None] | None = None,
+) -> RecordedEvent:
+    """Record that something happened to goods, signed by `signer`, on the ledger.
+
+    organisation_id and issuer: who states it. event_id: given by callers that may repeat themselves; the same id again
+    records nothing and returns the first position. undoes: for `EventKind.UNDONE`, the event that is taken back.
+    extra_apply(connection, index) runs in the same transaction.
+
+    Raises Forbidden (not this speaker's event), Conflict (it can not follow what is recorded), Invalid. A second sale
+    is recorded, not refused. Call it with no transaction of your own open.
+    """
+    _check_request(kind, organisation_id, goods, is_authority=is_authority, event_time=event_time, note=note)
+    event_id = event_id or f"urn:uuid:{uuid.uuid4()}"
+    repeated = _recorded_before(services, event_id, goods)
+    if repeated is not None:
+        return repeated
+    original = _original(services, undoes) if kind is EventKind.UNDONE else None
+    if original is not None:
+        body = error_declaration(original.body, declared_at=now_ms(), note=note)
+    else:
+        body = object_event(
+            event_id=event_id,
+            kind=kind,
+            event_time=event_time,
+            uris=goods.uris,
+            class_uri=goods.class_uri if goods.is_whole_batch else None,
+            quantity=goods.quantity,
+            place=place,
+            note=note,
+        )
+    recorded_at = now_ms()
+    statement = payload(kind=STATEMENT_KIND, organisation=issuer, at_ms=recorded_at, id=event_id, event=body)
+    entry = NewEntry(
+        STATEMENT_KIND, ledger_subject(services.sealer, "batch", goods.handle), signer.sign(statement), signer.key_id
+    )
+    life = LifeEvent(event_id, kind, organisation_id, event_time, undoes)
+
+    def apply(connection: Connection, index: int) -> dict[int, UnitState]:
+        if _index_of(connection, event_id) is not None:
+            raise Conflict("This event is recorded already.", code="event_exists")
+        states = _follow(connection, goods, life)
+        row = _event_row(
+            life, body, actor=actor, batch_id=goods.batch_id, record_time=recorded_at, index=index
+        )
+        _insert(connection, row, goods.unit_ids)
+        if extra_apply is not None:
+            extra_apply(connection, index)
+        return states
+
+    try:
+        appended = services.log.append(entry, apply)
+    except Conflict as refusal:
+        # Two senders of the same event at the same moment: the other one was first.
+        repeated = _recorded_before(services, event_id, goods) if refusal.code == "event_exists" else None
+        if repeated is None:
+            raise
+        return repeated
+    return RecordedEvent(event_id, appended.index, appended.result or {})
+
+
+def commissioned_event(batch: CommissionedBatch) -> dict[str, Any]:
+    """Build the EPCIS form of a commissioning, to be put into the batch's own statement."""
+    return object_event(
+        event_id=f"urn:uuid:{uuid.uuid4()}",
+        kind=EventKind.COMMISSIONED,
+        event_time=batch.published_at,
+        uris=(),
+        class_uri=batch.class_uri,
+        quantity=batch.quantity,
+    )
+
+
+def insert_event(connection: Connection, batch: CommissionedBatch, body: dict[str, Any], index: int) -> None:
+    """Insert the commissioning `body` of a batch inside the transaction of the batch's leaf at `index`."""
+    life = LifeEvent(body["eventID"], EventKind.COMMISSIONED, batch.organisation_id, batch.published_at)
+    row = _event_row(
+        life, body, actor=batch.actor, batch_id=batch.batch_id, record_time=batch.published_at, index=index
+    )
+    _insert(connection, row, ())
+    write_batch_state(connection, batch.batch_id, next_state(NEW, life))
+
+
+def find_event(session: Session, event_id: str) -> Event:
+    """Give the event of this id; raises NotFound."""
+    row = session.execute(select(events).where(events.c.event_id == event_id)).first()
+    if row is None:
+        raise NotFound
+    named = session.execute(select(event_units.c.unit_id).where(event_units.c.event == row.id).limit(1)).first()
+    return _event(row, whole_batch=named is None)
+
+
+def history(session: Session, *, unit_id: int, batch_id: int) -> list[Event]:
+    """Give the events of a unit and of its whole batch, in the order of the ledger."""
+    named = select(event_units.c.event).where(event_units.c.unit_id == unit_id)
+    own = session.execute(select(events).where(events.c.id.in_(named)))
+    anybody = select(event_units.c.event).where(event_units.c.event == events.c.id)
+    shared = session.execute(select(events).where(events.c.batch_id == batch_id, ~anybody.exists()))
+    found = [_event(row, whole_batch=False) for row in own] + [_event(row, whole_batch=True) for row in shared]
+    return sorted(found, key=lambda event: event.log_index)
+
+
+def _check_request(
+    kind: EventKind, organisation_id: int, goods: Goods, *, is_authority: bool, event_time: int, note: str
+) -> None:
+    rule = EVENT_RULES[kind]
+    if kind is EventKind.COMMISSIONED:
+        raise Invalid("A commissioning is recorded by the registry itself.", code="event_kind")
+    if rule.speaker is Speaker.ISSUER and organisation_id != goods.issued_by:
+        raise Forbidden("Only the organisation that issued these codes can record this.", code="not_issuer")
+    if rule.speaker is Speaker.AUTHORITY and not is_authority:
+        raise Forbidden("Only an approved authority can record this.", code="not_authority")
+    if goods.is_whole_batch and not rule.whole_batch:
+        raise Invalid("This can be recorded for single units only, not for a whole batch.", code="units_needed")
+    if goods.is_whole_batch and rule.speaker is Speaker.ANYBODY and organisation_id != goods.issued_by:
+        raise Forbidden("Only its issuer or an authority can speak for a whole batch.", code="not_issuer")
+    if len(goods.unit_ids) > MAX_UNITS or len(goods.uris) != len(goods.unit_ids):
+        raise Invalid("One event can name at most %(limit)s units.", code="too_many_units", limit=MAX_UNITS)
+    if event_time > now_ms() + CLOCK_TOLERANCE_MS:
+        raise Invalid("The time of the event lies in the future.", code="event_in_future", fix="Check the clock.")
+    if len(note) > MAX_NOTE:
+        raise Invalid("A note has at most %(limit)s characters.", code="note_too_long", limit=MAX_NOTE)
+
+
+def _original(services: Services, undoes: str | None) -> Event:
+    if undoes is None:
+        raise Invalid("An undo names the event that it takes back.", code="undo_of_nothing")
+    with Session(services.engine) as session:
+        return find_event(session, undoes)
+
+
+def _recorded_before(services: Services, event_id: str, goods: Goods) -> RecordedEvent | None:
+    with services.engine.connect() as connection:
+        index = _index_of(connection, event_id)
+        if index is None:
+            return None
+        batch = read_batch_state(connection, goods.batch_id)
+        own = read_unit_states(connection, goods.unit_ids)
+    states = {unit_id: joined(own.get(unit_id, NEW), batch) for unit_id in goods.unit_ids}
+    return RecordedEvent(event_id, index, states, replayed=True)
+
+
+def _index_of(connection: Connection, event_id: str) -> int | None:
+    return connection.scalar(select(events.c.log_index).where(events.c.event_id == event_id))
+
+
+def _follow(connection: Connection, goods: Goods, life: LifeEvent) -> dict[int, UnitState]:
+    """Move the projections of everything the event is about; gives the joined states of the units."""
+    batch = read_batch_state(connection, goods.batch_id)
+    if life.kind is EventKind.UNDONE:
+        _check_undone(connection, goods, life)
+    if goods.is_whole_batch:
+        following_batch = _next_or_refolded(connection, batch, life, batch_id=goods.batch_id)
+        write_batch_state(connection, goods.batch_id, following_batch)
+        return {}
+    own = read_unit_states(connection, goods.unit_ids)
+    following: dict[int, UnitState] = {}
+    faults: list[FieldFault] = []
+    first_refusal: Conflict | None = None
+    for unit_id, uri in zip(goods.unit_ids, goods.uris, strict=True):
+        try:
+            following[unit_id] = _next_or_refolded(connection, own.get(unit_id, NEW), life, unit_id=unit_id)
+        except Conflict as refusal:
+            first_refusal = first_refusal or refusal
+            faults.append(FieldFault(uri, str(refusal), refusal.code))
+    if first_refusal is not None:
+        first_refusal.faults = tuple(faults)
+        first_refusal.fix = "Where this was recorded for the whole batch, it can be ended for the whole batch only."
+        raise first_refusal
+    write_unit_states(connection, following)
+    return {unit_id: joined(state, batch) for unit_id, state in following.items()}
+
+
+def _next_or_refolded(
+    connection: Connection,
+    state: UnitState,
+    life: LifeEvent,
+    *,
+    unit_id: int | None = None,
+    batch_id: int | None = None,
+) -> UnitState:
+    if life.kind is not EventKind.UNDONE:
+        return next_state(state, life)
+    # Rare, so done the plain way: all events of this unit or batch once more, without the one taken back.
+    return fold([*life_of(connection, unit_id=unit_id, batch_id=batch_id), life])
+
+
+def _check_undone(connection: Connection, goods: Goods, life: LifeEvent) -> None:
+    """Refuse an undo of an event that is about other goods, was undone already, or is not this organisation's."""
+    row = connection.execute(select(events).where(events.c.event_id == life.undoes)).first()
+    if row is None:
+        raise NotFound
+    check_undo(LifeEvent(row.event_id, EventKind(row.kind), row.organisation_id, row.event_time), life)
+    named = connection.execute(select(event_units.c.unit_id).where(event_units.c.event == row.id)).scalars().all()
+    if row.batch_id != goods.batch_id or set(named) != set(goods.unit_ids):
+        raise Conflict("An undo is about exactly the goods of the event it takes back.", code="undo_of_other_goods")
+    if connection.scalar(select(events.c.id).where(events.c.undoes == life.undoes)) is not None:
+        raise Conflict("This event was undone already.", code="already_undone")
+
+
+def _event_row(
+    life: LifeEvent, body: dict[str, Any], *, actor: str, batch_id: int, record_time: int, index: int
+) -> dict[str, Any]:
+    return {
+        "event_id": life.event_id,
+        "kind": life.kind.value,
+        "organisation_id": life.organisation_id,
+        "actor": actor,
+        "batch_id": batch_id,
+        "event_time": life.event_time,
+        "record_time": record_time,
+        "undoes": life.undoes,
+        "log_index": index,
+        "body": orjson.dumps(body).decode(),
+    }
+
+
+def _insert(connection: Connection, row: dict[str, Any], unit_ids: Sequence[int]) -> None:
+    key = connection.execute(insert(EventRow).returning(EventRow.id), row).scalar_one()
+    for start in range(0, len(unit_ids), CHUNK):
+        pairs = [{"unit_id": unit_id, "event": key} for unit_id in unit_ids[start : start + CHUNK]]
+        connection.execute(insert(event_units), pairs)
+
+
+def _event(row: Any, *, whole_batch: bool) -> Event:
+    return Event(
+        event_id=row.event_id,
+        kind=EventKind(row.kind),
+        organisation_id=row.organisation_id,
+        actor=row.actor,
+        batch_id=row.batch_id,
+        whole_batch=whole_batch,
+        event_time=row.event_time,
+        record_time=row.record_time,
+        undoes=row.undoes,
+        log_index=row.log_index,
+        body=orjson.loads(row.body),
+    )

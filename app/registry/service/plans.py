@@ -1,0 +1,139 @@
+"""What a commissioning needs to know before it may start: the goods, the right to them, and a sound request."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts import service as accounts
+from app.core.clock import now_ms
+from app.core.errors import Conflict, FieldFault, Faults, Forbidden, Invalid, NotFound
+from app.registry.models import CASE_PRODUCT_ID, ProductRow
+from app.registry.references import parse_reference
+from app.registry.rules import MAX_FAULTS, check_request, positions_of, serial_place, shown
+from app.registry.unit_store import taken_serials
+from app.registry.values import CommissionRequest
+from scanners.codes.identity import CodeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """The product, or the cases of a company prefix, that a batch is made of, and the right to issue its codes."""
+
+    product_id: int
+    kind: CodeKind
+    identifier: str
+    name: str
+    entitlement: accounts.Entitlement | None
+
+
+def check_commission(session: Session, *, organisation_id: int, request: CommissionRequest) -> Goods:
+    """Check a request against rules, rights and existing serials.
+
+    Raises Invalid with every fault and its place, NotFound (product), Forbidden (right), Conflict (quota, serials).
+    """
+    goods = find_goods(session, organisation_id=organisation_id, request=request)
+    faults = Faults()
+    check_request(request, goods.kind, faults)
+    faults.refuse_if_any("This batch can not be commissioned as asked.")
+    refuse_beyond_quota(goods, size_of(request))
+    if request.serials is not None:
+        refuse_taken(session, goods, request)
+    return goods
+
+
+def find_goods(session: Session, *, organisation_id: int, request: CommissionRequest) -> Goods:
+    """The goods that a request names and the organisation may issue; raises Invalid, NotFound, Forbidden."""
+    if (request.product is None) == (request.case_prefix is None):
+        raise Invalid("Give either a product or, for cases, a company prefix.", code="goods")
+    if request.case_prefix is not None:
+        return _cases(session, organisation_id, accounts.check_prefix(request.case_prefix))
+    kind, identifier = parse_reference(request.product or "")
+    row = session.execute(
+        select(ProductRow.id, ProductRow.name).where(ProductRow.kind == kind.value, ProductRow.identifier == identifier)
+    ).first()
+    if kind is CodeKind.GTIN:
+        entitlement = require_entitlement(session, organisation_id=organisation_id, gtin=identifier)
+    else:
+        entitlement = None
+        if accounts.organisation_by_id(session, organisation_id).issuer != identifier.partition("/")[0]:
+            row = None  # items are their issuer's alone; others can not tell whether they exist
+    if row is None:
+        raise NotFound(
+            "The product %(product)s is not registered.",
+            code="unknown_product",
+            fix="Register the product first.",
+            product=identifier,
+        )
+    return Goods(row.id, kind, identifier, row.name, entitlement)
+
+
+def require_entitlement(session: Session, *, organisation_id: int, gtin: str) -> accounts.Entitlement:
+    """The right under which the organisation may issue the GTIN now; raises Forbidden."""
+    entitlement = accounts.find_entitlement(session, organisation_id=organisation_id, gtin=gtin, at_ms=now_ms())
+    if entitlement is None:
+        raise Forbidden(
+            "Your organisation has no approved right to GTIN %(gtin)s.",
+            code="no_right_to_gtin",
+            fix="Request your GS1 company prefix or this GTIN, or ask its owner to delegate it to you.",
+            gtin=gtin,
+        )
+    return entitlement
+
+
+def size_of(request: CommissionRequest) -> int:
+    """How many units are asked for."""
+    return len(request.serials) if request.serials is not None else request.quantity or 0
+
+
+def refuse_beyond_quota(goods: Goods, size: int) -> None:
+    """Raise Conflict when the right's quota is too small; the publishing transaction checks it once more for good."""
+    remaining = goods.entitlement.remaining if goods.entitlement is not None else None
+    if remaining is not None and size > remaining:
+        raise Conflict(
+            "The quota of this right allows %(remaining)s more units, not %(quantity)s.",
+            code="quota_exhausted",
+            fix="Ask the registry or the owner of the GTIN for more, or commission fewer units.",
+            remaining=remaining,
+            quantity=size,
+        )
+
+
+def refuse_taken(
+    session: Session, goods: Goods, request: CommissionRequest, *, besides_batch: int | None = None
+) -> None:
+    """Raise Conflict, naming each, when serials exist under the product already."""
+    serials = request.serials or ()
+    taken = taken_serials(
+        session.connection(),
+        product_id=goods.product_id,
+        serials=serials,
+        besides_batch=besides_batch,
+        limit=MAX_FAULTS,
+    )
+    if taken:
+        faults = tuple(
+            FieldFault(serial_place(request, at), f"The serial {shown(serials[at])} exists already.", "serial_exists")
+            for at in positions_of(serials, taken)
+        )
+        raise Conflict(
+            "%(count)s of the serials exist already under this product; nothing was kept.",
+            code="serial_exists",
+            fix="Remove them from the list, or let the registry make the serials.",
+            faults=faults,
+            count=len(taken) if len(taken) < MAX_FAULTS else f"{MAX_FAULTS} or more",
+        )
+
+
+def _cases(session: Session, organisation_id: int, prefix: str) -> Goods:
+    entitlement = accounts.find_prefix_entitlement(
+        session, organisation_id=organisation_id, digits=prefix, at_ms=now_ms()
+    )
+    if entitlement is None:
+        raise Forbidden(
+            "Your organisation has no approved right to company prefix %(prefix)s.",
+            code="no_right_to_prefix",
+            fix="Request your GS1 company prefix first.",
+            prefix=prefix,
+        )
+    return Goods(CASE_PRODUCT_ID, CodeKind.CASE, "", "", entitlement)

@@ -1,0 +1,229 @@
+"""Units and tree tiles in bulk: half a thousand rows a transaction, by the fastest way each database has.
+
+A batch is filled while its row has no `log_index`: nobody sees its units yet. Every transaction first makes sure that
+the batch still belongs to the attempt that fills it, so that a worker that was taken for dead and comes back can not
+write into what its successor has swept away.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import count, repeat
+from typing import cast
+
+import psycopg
+from sqlalchemy import Connection, Engine, delete, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from app.registry.models import BatchRow, batch_tiles, units
+from app.registry.unit_id import batch_of, pack
+from ledger.storage.engine import begin_write
+from ledger.tiles import Tile
+
+ROWS_A_TRANSACTION = 500
+"""Units written while the database's write lock is held: a few milliseconds, so that others get their turn."""
+SERIALS_A_QUERY = 500
+SERIALS_A_PAGE = 2_000
+
+_INSERT_UNITS = "INSERT INTO units (product_id, serial, unit_id) VALUES (?, ?, ?)"
+_INSERT_TILES = "INSERT INTO batch_tiles (batch_id, level, tile_index, data) VALUES (?, ?, ?, ?)"
+
+
+class AttemptSuperseded(RuntimeError):
+    """Another attempt has taken this batch over; this one must leave it alone."""
+
+
+class SerialTaken(Exception):
+    """A serial of this chunk exists already under this product."""
+
+
+def write_chunk(
+    engine: Engine,
+    *,
+    batch_id: int,
+    attempt: str,
+    product_id: int,
+    first_position: int,
+    serials: Sequence[str],
+    tiles: Sequence[Tile],
+) -> None:
+    """Add units at consecutive positions, and tiles, in one transaction.
+
+    Raises AttemptSuperseded, and SerialTaken when a serial exists; then nothing of the chunk is kept.
+    """
+    try:
+        with begin_write(engine) as connection:
+            require_attempt(connection, batch_id, attempt)
+            numbers = count(pack(batch_id, first_position))
+            if connection.dialect.name == "sqlite":
+                _insert_sqlite(connection, batch_id, product_id, serials, numbers, tiles)
+            else:
+                _copy_postgresql(connection, batch_id, product_id, serials, numbers, tiles)
+    except (IntegrityError, sqlite3.IntegrityError, psycopg.errors.UniqueViolation) as error:
+        raise SerialTaken from error
+
+
+def require_attempt(connection: Connection, batch_id: int, attempt: str) -> None:
+    """Hold the batch for this transaction; raises AttemptSuperseded when it is another's by now."""
+    # FOR SHARE makes a sweep wait until this transaction ends (PostgreSQL); SQLite has one writer anyway.
+    held = connection.scalar(select(BatchRow.attempt).where(BatchRow.id == batch_id).with_for_update(read=True))
+    if held != attempt:
+        raise AttemptSuperseded(f"batch {batch_id} was taken over")
+
+
+def _insert_sqlite(
+    connection: Connection,
+    batch_id: int,
+    product_id: int,
+    serials: Sequence[str],
+    numbers: Iterator[int],
+    tiles: Sequence[Tile],
+) -> None:
+    # The driver itself: SQLAlchemy's executemany costs three times as much (libraries.md).
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver.executemany(_INSERT_UNITS, zip(repeat(product_id), serials, numbers, strict=False))
+    driver.executemany(_INSERT_TILES, [(batch_id, tile.level, tile.index, tile.data) for tile in tiles])
+
+
+def _copy_postgresql(
+    connection: Connection,
+    batch_id: int,
+    product_id: int,
+    serials: Sequence[str],
+    numbers: Iterator[int],
+    tiles: Sequence[Tile],
+) -> None:
+    # Not acknowledged yet: the commit that publishes the batch is durable and takes all earlier ones with it.
+    connection.execute(text("SET LOCAL synchronous_commit = off"))
+    driver = cast(psycopg.Connection, connection.connection.driver_connection)
+    with driver.cursor() as cursor:
+        with cursor.copy("COPY units (product_id, serial, unit_id) FROM STDIN") as copy:
+            # Text format; AI 21 has neither backslash nor tab, so nothing needs escaping.
+            copy.write(
+                "".join(f"{product_id}\t{serial}\t{number}\n" for serial, number in zip(serials, numbers, strict=False))
+            )
+        with cursor.copy("COPY batch_tiles (batch_id, level, tile_index, data) FROM STDIN") as copy:
+            copy.write("".join(f"{batch_id}\t{tile.level}\t{tile.index}\t\\\\x{tile.data.hex()}\n" for tile in tiles))
+
+
+def chunks(serials: Sequence[str], size: int = ROWS_A_TRANSACTION) -> Iterator[tuple[int, Sequence[str]]]:
+    """(first position, serials) in order."""
+    for start in range(0, len(serials), size):
+        yield start, serials[start : start + size]
+
+
+def taken_serials(
+    connection: Connection,
+    *,
+    product_id: int,
+    serials: Sequence[str],
+    besides_batch: int | None = None,
+    limit: int = 1000,
+) -> list[str]:
+    """Those of `serials` that exist under the product in another batch, at most `limit`."""
+    found: list[str] = []
+    for _, part in chunks(serials, SERIALS_A_QUERY):
+        query = select(units.c.serial, units.c.unit_id).where(
+            units.c.product_id == product_id, units.c.serial.in_(part)
+        )
+        found += [serial for serial, unit_id in connection.execute(query) if batch_of(unit_id) != besides_batch]
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def sweep_batch(engine: Engine, batch_id: int) -> bool:
+    """Remove an unpublished batch with all that was written for it; False when it is published or gone.
+
+    Short transactions. A crash in between leaves the batch abandoned and partly removed: the next sweep finishes.
+    """
+    with begin_write(engine) as connection:
+        abandoned = connection.execute(
+            update(BatchRow).where(BatchRow.id == batch_id, BatchRow.log_index.is_(None)).values(attempt="")
+        )
+        if abandoned.rowcount == 0:
+            return False
+        row = connection.execute(
+            select(BatchRow.product_id, BatchRow.first_serial, BatchRow.last_serial).where(BatchRow.id == batch_id)
+        ).one()
+    _sweep_units(engine, batch_id, *row)
+    _sweep_tiles(engine, batch_id)
+    with begin_write(engine) as connection:
+        connection.execute(delete(BatchRow).where(BatchRow.id == batch_id))
+    return True
+
+
+def _sweep_units(engine: Engine, batch_id: int, product_id: int, first: str, last: str) -> None:
+    with engine.connect() as connection:
+        after = first
+        while True:
+            query = (
+                select(units.c.serial, units.c.unit_id)
+                .where(units.c.product_id == product_id, units.c.serial >= after, units.c.serial <= last)
+                .order_by(units.c.serial)
+                .limit(ROWS_A_TRANSACTION)
+            )
+            rows = connection.execute(query).all()
+            connection.rollback()
+            own = [row.serial for row in rows if batch_of(row.unit_id) == batch_id]
+            if own:
+                with begin_write(engine) as writing:
+                    writing.execute(delete(units).where(units.c.product_id == product_id, units.c.serial.in_(own)))
+            if len(rows) < ROWS_A_TRANSACTION:
+                return
+            after = rows[-1].serial  # read again and skipped, or removed by now
+
+
+def _sweep_tiles(engine: Engine, batch_id: int) -> None:
+    while True:
+        with begin_write(engine) as connection:
+            key = (batch_tiles.c.level, batch_tiles.c.tile_index)
+            rows = connection.execute(
+                select(*key).where(batch_tiles.c.batch_id == batch_id).order_by(*key).limit(ROWS_A_TRANSACTION)
+            ).all()
+            for level in {row.level for row in rows}:
+                indexes = [row.tile_index for row in rows if row.level == level]
+                connection.execute(
+                    delete(batch_tiles).where(
+                        batch_tiles.c.batch_id == batch_id,
+                        batch_tiles.c.level == level,
+                        batch_tiles.c.tile_index.between(indexes[0], indexes[-1]),
+                    )
+                )
+        if len(rows) < ROWS_A_TRANSACTION:
+            return
+
+
+def serials_of_batch(
+    connection: Connection,
+    *,
+    batch_id: int,
+    product_id: int,
+    first: str,
+    last: str,
+    start: int = 0,
+    count: int | None = None,
+) -> Iterator[tuple[int, str]]:
+    """(unit number, serial) of a batch in order of position, from position `start` on; reads in pages."""
+    remaining = pack(batch_id + 1, 0) if count is None else count
+    after: str | None = None
+    while remaining > 0:
+        page = min(remaining, SERIALS_A_PAGE)
+        query = (
+            select(units.c.unit_id, units.c.serial)
+            .where(
+                units.c.product_id == product_id,
+                units.c.serial >= first if after is None else units.c.serial > after,
+                units.c.serial <= last,
+                # A firm's own serials may lie between those of its other batches.
+                units.c.unit_id.between(pack(batch_id, start), pack(batch_id + 1, 0) - 1),
+            )
+            .order_by(units.c.serial)
+            .limit(page)
+        )
+        rows = connection.execute(query).all()
+        for unit_id, serial in rows:
+            yield unit_id, serial
+        if len(rows) < page:
+            return
+        after = rows[-1].serial
+        remaining -= len(rows)

@@ -1,0 +1,146 @@
+"""Clone risk, first form: what the unit's state and its earlier scans say about a copy. Pure.
+
+Each rule gives a piece of evidence with a weight; the score is 1 - prod(1 - w) over independent groups, taking the
+strongest piece of a group. Weights and thresholds are those of the published table (docs/detection). This is the seam
+to the full engine: it will add rules (motion, spread, market, custody) to `RULES`, not another door.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+from app.facts.lifecycle import UnitState
+from app.facts.scans import Scan
+from app.verification.verdict import Reason, Risk, Status
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+THRESHOLDS = ((0.80, Risk.SUSPECT), (0.50, Risk.REVIEW), (0.30, Risk.NOTE))
+MANY_DEVICES = 5
+
+_ENDED = frozenset({Status.SOLD, Status.DISPENSED, Status.DESTROYED})
+_SELLING = frozenset({"sell", "dispense"})
+_EXPLAINED_AFTER_SALE = frozenset({"return", "undo", "inspect"})
+"""Actions that are as they should be after a sale; an inspection counts only if the goods are on offer again."""
+
+
+class Group(StrEnum):
+    """Evidence of one group speaks of the same thing: only its strongest piece counts."""
+
+    STATE = "state"
+    SPREAD = "spread"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line of the explanation."""
+
+    reason: Reason
+    group: Group
+    weight: float
+    consumer_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the rules look at. `scan` is the one being answered; `earlier` are others of the unit, newest first."""
+
+    state: UnitState
+    scan: Scan
+    earlier: Sequence[Scan]
+    on_offer: bool = False
+
+    @property
+    def professional(self) -> bool:
+        """Whether somebody with a role in the trade made this scan."""
+        return self.scan.organisation_id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFinding:
+    """The risk, its score between 0 and 1, and the evidence line by line, strongest first."""
+
+    risk: Risk
+    score: float
+    evidence: tuple[Evidence, ...]
+
+
+Rule = Callable[[Situation], Evidence | None]
+
+
+def assess(situation: Situation) -> RiskFinding:
+    """Weigh all rules."""
+    lines = [line for rule in RULES if (line := rule(situation)) is not None]
+    lines.sort(key=lambda line: -line.weight)
+    strongest: dict[Group, float] = {}
+    for line in lines:
+        strongest.setdefault(line.group, line.weight)
+    score = 1 - prod(1 - weight for weight in strongest.values())
+    risk = next((risk for threshold, risk in THRESHOLDS if score >= threshold), Risk.NONE)
+    if risk is Risk.SUSPECT and all(line.consumer_only for line in lines):
+        risk = Risk.REVIEW  # anybody can scan a public code as often as he likes: that alone must not stop goods
+    return RiskFinding(risk, score, tuple(lines))
+
+
+def after_terminal_state(situation: Situation) -> Evidence | None:
+    """A professional act on a unit whose life in trade had ended, by somebody else, more than an hour later."""
+    state, scan = situation.state, situation.scan
+    ended_at = state.first_sold_at if state.first_sold_at is not None else state.changed_at
+    if not situation.professional or not state.statuses & _ENDED or scan.organisation_id == state.first_sold_by:
+        return None
+    if scan.scanned_at - ended_at <= HOUR_MS:
+        return None
+    if scan.action in _SELLING:
+        return Evidence(Reason.SOLD_ELSEWHERE, Group.STATE, 0.95)
+    if scan.action in _EXPLAINED_AFTER_SALE and not (scan.action == "inspect" and situation.on_offer):
+        return None
+    return Evidence(Reason.SEEN_AFTER_SALE, Group.STATE, 0.85)
+
+
+def second_sale_by_same_actor(situation: Situation) -> Evidence | None:
+    """The same organisation sells a unit again: a slip within a day, odd later."""
+    state, scan = situation.state, situation.scan
+    if scan.action not in _SELLING or state.first_sold_at is None or scan.organisation_id != state.first_sold_by:
+        return None
+    if abs(scan.scanned_at - state.first_sold_at) < DAY_MS:
+        return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.05)
+    return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.55)
+
+
+def sold_twice_before(situation: Situation) -> Evidence | None:
+    """Two sales are already recorded without a return between them; two clicks of one shop are no sign of a copy."""
+    sellers = {scan.organisation_id for scan in situation.earlier if scan.action in _SELLING}
+    if situation.state.sales < 2 or len(sellers) == 1:
+        return None
+    return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.85)
+
+
+def retail_before_activation(situation: Situation) -> Evidence | None:
+    """A consumer, or a till, meets a unit that its issuer has not released."""
+    if Status.NOT_ACTIVATED not in situation.state.statuses:
+        return None
+    if situation.scan.action in _SELLING:
+        return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80)
+    if not situation.professional:
+        return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80, consumer_only=True)
+    return None
+
+
+def many_devices(situation: Situation) -> Evidence | None:
+    """Five or more devices have scanned the unit in its life."""
+    devices = {scan.device for scan in situation.earlier} | {situation.scan.device}
+    if len(devices) < MANY_DEVICES:
+        return None
+    weight = min(0.95, 0.30 + 0.12 * (len(devices) - MANY_DEVICES))
+    trade = any(scan.organisation_id is not None for scan in situation.earlier) and situation.professional
+    return Evidence(Reason.MANY_DEVICES, Group.SPREAD, weight, consumer_only=not trade)
+
+
+RULES: tuple[Rule, ...] = (
+    after_terminal_state,
+    second_sale_by_same_actor,
+    sold_twice_before,
+    retail_before_activation,
+    many_devices,
+)

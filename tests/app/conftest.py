@@ -1,0 +1,78 @@
+"""Fixtures of the service: an application on a prepared database of either kind.
+
+A test that has nothing to do with the database's kind says `@on_sqlite` (tests.builders) and runs once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.core.bootstrap import migrate, open_services
+from app.core.config import Settings
+from app.core.services import Services
+from tests.databases import Databases
+
+KEY_ENCRYPTION_KEY = bytes(range(32))
+
+
+def _settings(url: str, folder: Path) -> Settings:
+    return Settings(
+        data_dir=folder,
+        database_url=url,
+        public_url="http://localhost",
+        key_encryption_key=KEY_ENCRYPTION_KEY,
+        scan_durability="kill",
+        rate_limits=False,
+    )
+
+
+@pytest.fixture
+def settings(database_kind: str, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that point to a migrated database in which the registry has its keys; only this test uses it."""
+
+    def prepare(url: str) -> None:
+        prepared = _settings(url, tmp_path)
+        migrate(prepared)
+        open_services(prepared).engine.dispose()
+
+    url = databases.copy_of("service", prepare, database_kind, tmp_path)
+    yield _settings(url, tmp_path)
+    databases.discard(url)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The whole application."""
+    application = create_app(settings)
+    application.testing = True
+    yield application
+    application.extensions["marchamo"].engine.dispose()
+
+
+@pytest.fixture
+def services(app: Flask) -> Services:
+    """The services of `app`."""
+    found: Services = app.extensions["marchamo"]
+    return found
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser or machine that speaks to `app`."""
+    return app.test_client()
+
+
+@pytest.fixture
+def limited_app(settings: Settings) -> Iterator[Flask]:
+    """The application with its rate limits on."""
+    application = create_app(replace(settings, rate_limits=True))
+    application.testing = True
+    yield application
+    application.extensions["marchamo"].engine.dispose()

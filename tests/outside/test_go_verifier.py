@@ -1,0 +1,242 @@
+"""A judge that shares no code with us: Go's golang.org/x/mod/sumdb note and tlog packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import merkle, tiles
+from ledger.checkpoint import open_checkpoint
+from ledger.errors import LedgerError
+from ledger.note import add_signatures
+from ledger.proof import UnitProof, verify_leaf_proof, verify_unit_proof
+from ledger.strict import encode_base64
+from tests.small_log import SmallLog, TileStore, issuer_key, log_of, signer, unit_content, unit_proof
+
+pytestmark = [
+    pytest.mark.go,
+    pytest.mark.skipif(shutil.which("go") is None, reason="the Go toolchain is not here"),
+]
+
+VERIFIER = signer().verifier
+ISSUER = issuer_key().public_key()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to both verifiers; `ours` raises a LedgerError where Python refuses."""
+
+    name: str
+    question: dict[str, Any]
+    ours: Callable[[], object]
+
+    def we_accept(self) -> bool:
+        try:
+            self.ours()
+        except LedgerError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go program, built from source; skips when its one dependency cannot be had."""
+    binary = tmp_path_factory.mktemp("go") / "outside"
+    source = Path(__file__).parent / "go"
+    built = subprocess.run(
+        ["go", "build", "-o", str(binary), "."], cwd=source, capture_output=True, text=True, timeout=120, check=False
+    )
+    unavailable = any(sign in built.stderr for sign in ("dial tcp", "GOPROXY=off", "no such host"))
+    if built.returncode and unavailable:
+        pytest.skip("golang.org/x/mod is not in the Go module cache and cannot be downloaded")
+    assert built.returncode == 0, built.stderr
+    return binary
+
+
+def ask(outside: Path, cases: list[Case], folder: Path) -> dict[str, str]:
+    """Verdict of the Go program by name of the case."""
+    file = folder / "cases.jsonl"
+    questions = [{"name": case.name, "key": VERIFIER.to_text()} | case.question for case in cases]
+    file.write_text("".join(json.dumps(question) + "\n" for question in questions))
+    done = subprocess.run(
+        [str(outside), "cases", str(file)], capture_output=True, text=True, timeout=60, check=True, env=dict(os.environ)
+    )
+    verdicts = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert len(verdicts) == len(cases)
+    return verdicts
+
+
+def leaf_case(name: str, proof: bytes, leaf: bytes) -> Case:
+    return Case(
+        name,
+        {"kind": "leaf", "proof": encode_base64(proof), "leaf": encode_base64(leaf)},
+        lambda: verify_leaf_proof(proof, merkle.leaf_hash(leaf), VERIFIER),
+    )
+
+
+def consistency_case(name: str, older: str, newer: str, path: list[bytes]) -> Case:
+    def ours() -> None:
+        old, new = (open_checkpoint(note, VERIFIER).checkpoint for note in (older, newer))
+        merkle.verify_consistency(old_size=old.size, new_size=new.size, old_root=old.root, new_root=new.root, path=path)
+
+    question = {
+        "kind": "consistency",
+        "old": encode_base64(older.encode()),
+        "new": encode_base64(newer.encode()),
+        "path": [encode_base64(step) for step in path],
+    }
+    return Case(name, question, ours)
+
+
+def unit_case(name: str, proof: bytes, content: bytes) -> Case:
+    question = {
+        "kind": "unit",
+        "proof": encode_base64(proof),
+        "content": encode_base64(content),
+        "issuer": encode_base64(ISSUER.public_bytes_raw()),
+    }
+    return Case(
+        name,
+        question,
+        lambda: verify_unit_proof(
+            UnitProof.from_json(proof), content=content, log_verifier=VERIFIER, statement_key=ISSUER
+        ),
+    )
+
+
+def flips(data: bytes, count: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """Copies of the data with one bit changed: all of them, or a fixed random choice."""
+    bits = range(len(data) * 8)
+    chosen = bits if count is None else random.Random(7).sample(bits, count)  # noqa: S311  -- a fixed choice, no secret
+    for bit in chosen:
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield f"bit-{bit}", bytes(changed)
+
+
+def genuine_cases() -> list[Case]:
+    cases = []
+    for size in (1, 2, 3, 7, 8, 255, 256, 257, 600):
+        log = log_of(size)
+        cases += [
+            leaf_case(f"leaf-{index}-of-{size}", log.prove(index).encode(), log.leaves[index].to_bytes())
+            for index in sorted({0, size // 2, size - 1})
+        ]
+        store = TileStore(tiles.LOG_HEIGHT, log.hashes())
+        for old in sorted({1, size // 2, size - 1, size} - {0}):
+            path = tiles.consistency_path(store.read, tiles.LOG_HEIGHT, old, size)
+            cases.append(
+                consistency_case(
+                    f"growth-{old}-to-{size}", log.checkpoint(old).note_text, log.checkpoint().note_text, path
+                )
+            )
+    for units, position, before, after in ((1, 0, 0, 0), (50, 17, 5, 3), (300, 299, 256, 40)):
+        proof = unit_proof(units=units, position=position, before=before, after=after)
+        cases.append(unit_case(f"unit-{position}-of-{units}", proof.to_json().encode(), unit_content(position)))
+    return cases
+
+
+def test_go_accepts_every_proof_that_we_write(outside: Path, tmp_path: Path) -> None:
+    cases = genuine_cases()
+    assert all(case.we_accept() for case in cases)
+    assert set(ask(outside, cases, tmp_path).values()) == {"accepted"}
+
+
+def test_go_accepts_a_proof_with_the_signature_of_a_witness(outside: Path, tmp_path: Path) -> None:
+    log = log_of(5)
+    head, _, note = log.prove(3, extra=b"context").partition("\n\n")
+    witnessed = add_signatures(note, [signer("witness.example").sign(log.checkpoint().checkpoint.to_text())])
+    case = leaf_case("witnessed", f"{head}\n\n{witnessed}".encode(), log.leaves[3].to_bytes())
+    assert case.we_accept()
+    assert ask(outside, [case], tmp_path) == {"witnessed": "accepted"}
+
+
+def test_both_refuse_every_flipped_bit_of_a_leaf_proof_and_of_its_leaf(outside: Path, tmp_path: Path) -> None:
+    log = log_of(7)
+    proof, leaf = log.prove(2).encode(), log.leaves[2].to_bytes()
+    cases = [leaf_case(f"proof-{name}", changed, leaf) for name, changed in flips(proof)]
+    cases += [leaf_case(f"leaf-{name}", proof, changed) for name, changed in flips(leaf)]
+    assert not any(case.we_accept() for case in cases)
+    assert not [name for name, verdict in ask(outside, cases, tmp_path).items() if verdict == "accepted"]
+
+
+def test_both_refuse_flipped_bits_of_a_unit_proof_and_of_its_code(outside: Path, tmp_path: Path) -> None:
+    proof, content = unit_proof().to_json().encode(), unit_content(17)
+    cases = [unit_case(f"proof-{name}", changed, content) for name, changed in flips(proof, 4000)]
+    cases += [unit_case(f"code-{name}", proof, changed) for name, changed in flips(content)]
+    assert not any(case.we_accept() for case in cases)
+    assert not [name for name, verdict in ask(outside, cases, tmp_path).items() if verdict == "accepted"]
+
+
+def test_both_refuse_a_log_that_changed_what_it_had_shown(outside: Path, tmp_path: Path) -> None:
+    shown, forked = log_of(7), log_of(6)
+    forked.append(b"\x66" * 32)
+    for index in range(6):
+        forked.append(bytes([index]) * 32)
+    path = merkle.consistency_path(forked.hashes(), 7)
+    honest = merkle.consistency_path(forked.hashes(), 6)
+    old, new, other = shown.checkpoint().note_text, forked.checkpoint().note_text, shown.checkpoint(6).note_text
+    cases = [
+        consistency_case("split-view", old, new, path),
+        consistency_case("same-size-two-roots", old, forked.checkpoint(7).note_text, []),
+        consistency_case("shrunk", new, old, path),
+        consistency_case("path-too-short", other, new, honest[:-1]),
+        consistency_case("path-too-long", other, new, [*honest, honest[0]]),
+        consistency_case("path-reordered", other, new, honest[::-1]),
+    ]
+    assert consistency_case("honest", other, new, honest).we_accept()
+    assert not any(case.we_accept() for case in cases)
+    assert all(verdict.startswith("refused") for verdict in ask(outside, cases, tmp_path).values())
+
+
+def write_export(log: SmallLog, folder: Path) -> None:
+    """Lay a log out as C2SP tlog-tiles files."""
+    store = TileStore(tiles.LOG_HEIGHT, log.hashes())
+    files = {"checkpoint": log.checkpoint().note_text.encode()}
+    for (level, index), data in store.tiles.items():
+        width = len(data) // merkle.HASH_SIZE
+        files[tiles.tile_path(level, index, None if width == 256 else width)] = data
+    for first in range(0, len(log.leaves), 256):
+        bundle = log.leaves[first : first + 256]
+        path = tiles.tile_path("entries", first // 256, None if len(bundle) == 256 else len(bundle))
+        files[path] = b"".join(b"\x00\x41" + leaf.to_bytes() for leaf in bundle)
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 1000])
+def test_go_reads_an_exported_log_to_its_last_entry(outside: Path, tmp_path: Path, size: int) -> None:
+    write_export(log_of(size), tmp_path)
+    done = read_export(outside, tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"verified {size} entries\n"), done.stderr
+
+
+def test_go_finds_a_changed_byte_in_every_file_of_an_exported_log(outside: Path, tmp_path: Path) -> None:
+    write_export(log_of(600), tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 8
+    for path in files:
+        original = path.read_bytes()
+        path.write_bytes(original[:40] + bytes([original[40] ^ 1]) + original[41:])
+        assert read_export(outside, tmp_path).returncode == 1, path.name
+        path.write_bytes(original)
+
+
+def read_export(outside: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(outside), "export", str(folder), VERIFIER.to_text()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
