@@ -19,6 +19,7 @@ from ledger.strict import MAX_INTEGER
 LOG_HEIGHT = 8
 BATCH_HEIGHT = 4
 MAX_LEVEL = 63
+_MAX_PATH = 64
 
 ReadTile = Callable[[int, int, int], bytes]
 """(level, index, width) -> the first `width` hashes of that tile, exactly width * 32 bytes."""
@@ -52,6 +53,9 @@ def parse_tile_path(path: str) -> tuple[int | str, int, int | None]:
 
     Returns level (or "entries"), index, and the width of a partial tile or None for a full one.
     """
+    malformed = FormatError("this is not the path of a tile")
+    if len(path) > _MAX_PATH:
+        raise malformed
     try:
         _, level_text, rest = path.split("/", 2)
         base, partial, width_text = rest.partition(".p/")
@@ -59,11 +63,10 @@ def parse_tile_path(path: str) -> tuple[int | str, int, int | None]:
         index = int("".join(group.removeprefix("x") for group in base.split("/")))
         width = int(width_text) if partial else None
     except ValueError:
-        raise FormatError("this is not the path of a tile") from None
-    canonical = len(path) <= 64 and tile_path(level, index, width) == path and index <= MAX_INTEGER
+        raise malformed from None
     in_range = (level == "entries" or 0 <= int(level) <= MAX_LEVEL) and (width is None or 1 <= width <= 255)
-    if not (canonical and in_range):
-        raise FormatError("this is not the path of a tile")
+    if not in_range or index > MAX_INTEGER or tile_path(level, index, width) != path:
+        raise malformed
     return level, index, width
 
 

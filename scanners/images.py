@@ -73,7 +73,7 @@ _DECODER_ERRORS: Final = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
+    Warning,  # where warnings are errors: Pillow warns of truncated files
 )
 
 _pdfium: Final = threading.RLock()

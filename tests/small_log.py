@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -85,13 +87,25 @@ def issuer_key() -> Ed25519PrivateKey:
     return private_key("issuer")
 
 
-def unit_proof(*, units: int = 50, position: int = 17, before: int = 5, after: int = 3) -> UnitProof:
-    """The proof of one unit of a batch, whose statement is leaf `before` of a log of before + 1 + after leaves."""
+def unit_proof(
+    *,
+    units: int = 50,
+    position: int = 17,
+    before: int = 5,
+    after: int = 3,
+    stated: Mapping[str, Any] | None = None,
+    typ: str = STATEMENT_TYPE,
+    body_key_id: str = ISSUER_KEY_ID,
+) -> UnitProof:
+    """The proof of one unit of a batch, whose statement is leaf `before` of a log of before + 1 + after leaves.
+
+    `stated`, `typ` and `body_key_id` let the log hold an entry that is no sound batch, rightly signed and proved.
+    """
     salted = SaltedLeaves(b"\x07" * 32)
     batch = TileStore(tiles.BATCH_HEIGHT, [salted.hash(at, unit_content(at)) for at in range(units)])
-    payload = {"batch": "LOT-7", "root": encode_base64(batch.root), "size": units}
-    statement = sign_statement(payload, private_key=issuer_key(), key_id=ISSUER_KEY_ID, typ=STATEMENT_TYPE)
-    entry = BatchEntry(b"\x09" * 32, Body("batch.published", b"\x05" * 32, None, statement, ISSUER_KEY_ID).to_bytes())
+    payload = {"batch": "LOT-7", "root": encode_base64(batch.root), "size": units, **(stated or {})}
+    statement = sign_statement(payload, private_key=issuer_key(), key_id=ISSUER_KEY_ID, typ=typ)
+    entry = BatchEntry(b"\x09" * 32, Body("batch.published", b"\x05" * 32, None, statement, body_key_id).to_bytes())
     log = log_of(before)
     leaf = log.append(commitment(entry.salt, entry.body))
     for index in range(after):

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from app.accounts.identity import identify
+from app.core.errors import NotSignedIn
 from app.core.http import ProblemApi
 
 __all__ = ["identify", "install"]
@@ -15,3 +16,4 @@ def install(app: Flask, api: ProblemApi) -> None:
 
     api.register_blueprint(routes.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_error_handler(NotSignedIn, pages.ask_to_sign_in)

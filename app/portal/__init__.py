@@ -3,9 +3,23 @@
 from flask import Flask
 
 from app.core.http import ProblemApi
-from app.portal import context
 
 
 def install(app: Flask, api: ProblemApi) -> None:
-    """Register routes, pages and commands."""
+    """Register pages, filters and the variables of templates."""
+    from app.portal import (  # noqa: PLC0415  pages need the packages of the features loaded
+        api_docs,
+        context,
+        goods_pages,
+        job_pages,
+        pages,
+        public_pages,
+        words,
+    )
+
     context.install(app)
+    words.install(app)
+    app.jinja_env.filters["expiry_date"] = goods_pages.expiry_date
+    for module in (public_pages, pages, goods_pages, job_pages):
+        app.register_blueprint(module.blueprint)
+    app.register_blueprint(api_docs.make_blueprint(api))

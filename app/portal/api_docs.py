@@ -172,7 +172,7 @@ class _Reader:
 
 
 def make_blueprint(api: ProblemApi) -> Blueprint:
-    """Make the page at /v1/docs for the document of `api`; read once, at the first visit, when every feature is wired."""
+    """Make the page at /v1/docs for the document of `api`, read at the first visit: by then every feature is wired."""
     blueprint = Blueprint("api_docs", __name__)
     drawn: dict[str, Any] = {}
 

@@ -14,6 +14,7 @@ Message = tuple[int, str | None, str | tuple[str, ...] | tuple[tuple[str, str], 
 
 GETTEXT = {
     "_": "gettext",
+    "_mark": "gettext",
     "gettext": "gettext",
     "lazy_gettext": "gettext",
     "ngettext": "ngettext",

@@ -12,8 +12,9 @@ from flask_babel.speaklater import LazyString
 
 from app.core.authorisation import Role
 from app.core.jobs import JobState
+from app.facts.vocabulary import EventKind, Status
 from app.registry.vocabulary import JobKind, Profile, Sector
-from app.verification.verdict import Authenticity, Labour, Risk, Status, Summary
+from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
 
 
 class Tone(StrEnum):
@@ -64,6 +65,26 @@ STATUSES: dict[StrEnum, LazyString] = {
     Status.NOT_KNOWN: _("Nothing known"),
 }
 
+EVENTS: dict[StrEnum, LazyString] = {
+    EventKind.COMMISSIONED: _("Codes made"),
+    EventKind.ACTIVATED: _("Put into trade"),
+    EventKind.SOLD: _("Sold"),
+    EventKind.DISPENSED: _("Dispensed"),
+    EventKind.RETURNED: _("Returned"),
+    EventKind.EXPORTED: _("Exported"),
+    EventKind.SAMPLED: _("Sample taken"),
+    EventKind.DESTROYED: _("Destroyed"),
+    EventKind.RECALLED: _("Recalled"),
+    EventKind.RECALL_LIFTED: _("Recall lifted"),
+    EventKind.STOLEN: _("Reported stolen"),
+    EventKind.LOCKED: _("Locked by the maker"),
+    EventKind.UNLOCKED: _("Unlocked"),
+    EventKind.HELD: _("Held by an authority"),
+    EventKind.SEIZED: _("Seized by an authority"),
+    EventKind.RELEASED: _("Released by the authority"),
+    EventKind.UNDONE: _("Taken back"),
+}
+
 RISKS: dict[StrEnum, LazyString] = {
     Risk.NONE: _("No sign of a copy in what was scanned so far"),
     Risk.NOTE: _("A small oddity in the scans"),
@@ -77,6 +98,46 @@ LABOUR: dict[StrEnum, LazyString] = {
     Labour.REVIEW: _("To be reviewed"),
     Labour.HOLD: _("Hold"),
     Labour.PROHIBITED: _("Prohibited"),
+}
+
+REASONS: dict[StrEnum, LazyString] = {
+    Reason.SIGNATURE_VALID: _("The signature in the code is valid."),
+    Reason.SERIAL_CONFIRMED: _("The serial number is one that the registry issued."),
+    Reason.SIGNATURE_DOES_NOT_FIT: _("The signature does not fit the rest of the code."),
+    Reason.SIGNATURE_ABSENT: _("The code carries no signature."),
+    Reason.SIGNATURE_KEY_UNKNOWN: _("The signature names a key that this registry does not know."),
+    Reason.SIGNED_BY_ANOTHER_KEY: _("The code was signed with another key than the one recorded for its batch."),
+    Reason.UNIT_NOT_REGISTERED: _("No unit with this number is registered."),
+    Reason.NO_SERIAL: _("The code names a kind of product, not a single unit."),
+    Reason.NOT_A_REGISTRY_CODE: _("The code does not come from this registry."),
+    Reason.KEY_REVOKED_BEFORE_BATCH: _("The signing key had been withdrawn before the batch was registered."),
+    Reason.KEY_EXPIRED_BEFORE_BATCH: _("The signing key had expired before the batch was registered."),
+    Reason.KEY_REGISTERED_AFTER_BATCH: _("The signing key was registered only after the batch."),
+    Reason.ISSUER_NOT_ENTITLED: _("The signing firm had no right to this product number."),
+    Reason.CODE_UNREADABLE: _("The code could not be read."),
+    Reason.LOT_DIFFERS: _("The lot in the code is not the lot that was registered."),
+    Reason.EXPIRY_DIFFERS: _("The expiry date in the code is not the one that was registered."),
+    Reason.STOLEN: _("The unit is reported stolen."),
+    Reason.SEIZED: _("An authority has seized the unit."),
+    Reason.RECALLED: _("The unit is recalled."),
+    Reason.DESTROYED: _("The unit is recorded as destroyed."),
+    Reason.LOCKED: _("The maker has locked the unit."),
+    Reason.HELD: _("An authority holds the unit."),
+    Reason.EXPIRED: _("The expiry date has passed."),
+    Reason.EXPORTED: _("The unit is recorded as exported."),
+    Reason.SOLD: _("The unit is recorded as sold."),
+    Reason.DISPENSED: _("The unit is recorded as dispensed."),
+    Reason.SAMPLED: _("An authority took the unit as a sample."),
+    Reason.RETURNED: _("The unit was returned and is on offer again."),
+    Reason.NOT_ACTIVATED: _("The maker has not yet put the unit into trade."),
+    Reason.SAME_SESSION: _("You scanned it before; this does not count against it."),
+    Reason.SOLD_TWICE: _("The unit is recorded as sold more than once."),
+    Reason.SOLD_ELSEWHERE: _("The unit is recorded as sold by somebody else."),
+    Reason.SEEN_AFTER_SALE: _("The unit was seen again after its sale."),
+    Reason.RETAIL_BEFORE_ACTIVATION: _("The unit was seen in a shop before its maker put it into trade."),
+    Reason.MANY_DEVICES: _("Many different devices have scanned this code."),
+    Reason.DEVICE_CLOCK_AHEAD: _("The clock of the scanning device is ahead."),
+    Reason.SCANNED_OFFLINE: _("It was scanned without a connection."),
 }
 
 PROFILES: dict[StrEnum, LazyString] = {
@@ -125,7 +186,9 @@ ROLES: dict[StrEnum, LazyString] = {
     Role.PLATFORM_ADMINISTRATOR: _("Administrator of the registry"),
 }
 
-_TABLES = (SUMMARIES, AUTHENTICITY, STATUSES, RISKS, LABOUR, PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES)
+_TABLES = (
+    SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, RISKS, LABOUR, REASONS, PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES
+)  # fmt: skip
 
 _TONES: dict[Tone, tuple[StrEnum, ...]] = {
     Tone.GOOD: (Summary.PASS, Authenticity.REGISTERED, Status.ACTIVE, Risk.NONE, JobState.DONE),
@@ -176,6 +239,12 @@ def tone(value: StrEnum) -> Tone:
     return next((grave for grave, words in _TONES.items() if any(known is value for known in words)), Tone.CALM)
 
 
+def job_word(kind: str) -> str:
+    """Name a kind of work; one of a later version by its wire name."""
+    known = {one.value: one for one in JobKind}
+    return word(known[kind]) if kind in known else kind
+
+
 def install(app: Flask) -> None:
-    """Make both available in templates as filters."""
-    app.jinja_env.filters.update(word=word, tone=tone)
+    """Make these available in templates as filters."""
+    app.jinja_env.filters.update(word=word, tone=tone, job_word=job_word)

@@ -27,7 +27,7 @@ def batch_elements(
 
 
 class UnitContents:
-    """Signed bytes of the units of one batch: `signed_message`, of which only the serial changes, in a tenth of its time.
+    """Signed bytes of the units of one batch: `signed_message`, of which only the serial changes, ten times as fast.
 
     The bytes before and after the serial are taken once from `signed_message` itself, with a placeholder serial; a
     property test holds both to the same bytes. Serials must be valid already.

@@ -43,7 +43,7 @@ class ProductRow(Base):
 
 
 class BatchRow(Base):
-    """Units commissioned together. It exists for others once `log_index` is set: the leaf's transaction publishes it."""
+    """Units commissioned together; for others they exist once `log_index` is set, by the leaf's transaction."""
 
     __tablename__ = "batches"
     __table_args__ = (

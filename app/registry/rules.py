@@ -6,8 +6,8 @@ from app.core.errors import Faults
 from app.registry.unit_id import MAX_BATCH_SIZE
 from app.registry.values import CommissionRequest
 from app.registry.vocabulary import PROFILES_OF_KIND, Profile
+from scanners.codes.ai import check_values
 from scanners.codes.check_digits import has_valid_check_digit
-from scanners.codes.digital_link import check_values
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeKind
 from scanners.codes.serial import check_supplied_serial, serials_are_unguessable
@@ -79,7 +79,7 @@ def check_serials(request: CommissionRequest, kind: CodeKind, faults: Faults) ->
     if request.profile is Profile.COMPACT and not faults.items and not serials_are_unguessable(serials):
         faults.add(
             "/profile",
-            "Your serials can be guessed, and a compact code has no signature to protect it: choose the signed profile.",
+            "Your serials can be guessed, and no signature protects a compact code: choose the signed profile.",
             "guessable_serials",
         )
 

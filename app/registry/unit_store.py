@@ -7,12 +7,12 @@ write into what its successor has swept away.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count, repeat
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 from sqlalchemy import Connection, Engine, delete, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from app.registry.models import BatchRow, batch_tiles, units
 from app.registry.unit_id import batch_of, pack
@@ -26,83 +26,79 @@ SERIALS_A_PAGE = 2_000
 
 _INSERT_UNITS = "INSERT INTO units (product_id, serial, unit_id) VALUES (?, ?, ?)"
 _INSERT_TILES = "INSERT INTO batch_tiles (batch_id, level, tile_index, data) VALUES (?, ?, ?, ?)"
+_COPY_UNITS = "COPY units (product_id, serial, unit_id) FROM STDIN"
+_COPY_TILES = "COPY batch_tiles (batch_id, level, tile_index, data) FROM STDIN"
 
 
-class AttemptSuperseded(RuntimeError):
+class AttemptSupersededError(RuntimeError):
     """Another attempt has taken this batch over; this one must leave it alone."""
 
 
-class SerialTaken(Exception):
+class SerialTakenError(Exception):
     """A serial of this chunk exists already under this product."""
 
 
-def write_chunk(
-    engine: Engine,
-    *,
-    batch_id: int,
-    attempt: str,
-    product_id: int,
-    first_position: int,
-    serials: Sequence[str],
-    tiles: Sequence[Tile],
-) -> None:
-    """Add units at consecutive positions, and tiles, in one transaction.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Units of a batch at consecutive positions, and the tree tiles that became ready with them."""
 
-    Raises AttemptSuperseded, and SerialTaken when a serial exists; then nothing of the chunk is kept.
+    batch_id: int
+    product_id: int
+    first_position: int
+    serials: Sequence[str]
+    tiles: Sequence[Tile]
+
+    def unit_rows(self) -> Iterator[tuple[int, str, int]]:
+        """Rows of `units`."""
+        return zip(repeat(self.product_id), self.serials, count(pack(self.batch_id, self.first_position)), strict=False)
+
+    def tile_rows(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """Rows of `batch_tiles`."""
+        return ((self.batch_id, tile.level, tile.index, tile.data) for tile in self.tiles)
+
+
+def write_chunk(engine: Engine, chunk: Chunk, *, attempt: str) -> None:
+    """Add a chunk in one transaction.
+
+    Raises AttemptSupersededError, and SerialTakenError when a serial exists; then nothing of the chunk is kept.
     """
     try:
         with begin_write(engine) as connection:
-            require_attempt(connection, batch_id, attempt)
-            numbers = count(pack(batch_id, first_position))
+            require_attempt(connection, chunk.batch_id, attempt)
             if connection.dialect.name == "sqlite":
-                _insert_sqlite(connection, batch_id, product_id, serials, numbers, tiles)
+                _insert_sqlite(connection, chunk)
             else:
-                _copy_postgresql(connection, batch_id, product_id, serials, numbers, tiles)
-    except (IntegrityError, sqlite3.IntegrityError, psycopg.errors.UniqueViolation) as error:
-        raise SerialTaken from error
+                _copy_postgresql(connection, chunk)
+    except (sqlite3.IntegrityError, psycopg.errors.UniqueViolation) as error:
+        raise SerialTakenError from error
 
 
 def require_attempt(connection: Connection, batch_id: int, attempt: str) -> None:
-    """Hold the batch for this transaction; raises AttemptSuperseded when it is another's by now."""
+    """Hold the batch for this transaction; raises AttemptSupersededError when it is another's by now."""
     # FOR SHARE makes a sweep wait until this transaction ends (PostgreSQL); SQLite has one writer anyway.
     held = connection.scalar(select(BatchRow.attempt).where(BatchRow.id == batch_id).with_for_update(read=True))
     if held != attempt:
-        raise AttemptSuperseded(f"batch {batch_id} was taken over")
+        raise AttemptSupersededError(f"batch {batch_id} was taken over")
 
 
-def _insert_sqlite(
-    connection: Connection,
-    batch_id: int,
-    product_id: int,
-    serials: Sequence[str],
-    numbers: Iterator[int],
-    tiles: Sequence[Tile],
-) -> None:
+def _insert_sqlite(connection: Connection, chunk: Chunk) -> None:
     # The driver itself: SQLAlchemy's executemany costs three times as much (libraries.md).
-    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
-    driver.executemany(_INSERT_UNITS, zip(repeat(product_id), serials, numbers, strict=False))
-    driver.executemany(_INSERT_TILES, [(batch_id, tile.level, tile.index, tile.data) for tile in tiles])
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.executemany(_INSERT_UNITS, chunk.unit_rows())
+    driver.executemany(_INSERT_TILES, chunk.tile_rows())
 
 
-def _copy_postgresql(
-    connection: Connection,
-    batch_id: int,
-    product_id: int,
-    serials: Sequence[str],
-    numbers: Iterator[int],
-    tiles: Sequence[Tile],
-) -> None:
+def _copy_postgresql(connection: Connection, chunk: Chunk) -> None:
     # Not acknowledged yet: the commit that publishes the batch is durable and takes all earlier ones with it.
     connection.execute(text("SET LOCAL synchronous_commit = off"))
-    driver = cast(psycopg.Connection, connection.connection.driver_connection)
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     with driver.cursor() as cursor:
-        with cursor.copy("COPY units (product_id, serial, unit_id) FROM STDIN") as copy:
+        with cursor.copy(_COPY_UNITS) as copy:
             # Text format; AI 21 has neither backslash nor tab, so nothing needs escaping.
-            copy.write(
-                "".join(f"{product_id}\t{serial}\t{number}\n" for serial, number in zip(serials, numbers, strict=False))
-            )
-        with cursor.copy("COPY batch_tiles (batch_id, level, tile_index, data) FROM STDIN") as copy:
-            copy.write("".join(f"{batch_id}\t{tile.level}\t{tile.index}\t\\\\x{tile.data.hex()}\n" for tile in tiles))
+            copy.write("".join([f"{product}\t{serial}\t{number}\n" for product, serial, number in chunk.unit_rows()]))
+        with cursor.copy(_COPY_TILES) as copy:
+            rows = [f"{batch}\t{level}\t{at}\t\\\\x{data.hex()}\n" for batch, level, at, data in chunk.tile_rows()]
+            copy.write("".join(rows))
 
 
 def chunks(serials: Sequence[str], size: int = ROWS_A_TRANSACTION) -> Iterator[tuple[int, Sequence[str]]]:
@@ -221,8 +217,7 @@ def serials_of_batch(
             .limit(page)
         )
         rows = connection.execute(query).all()
-        for unit_id, serial in rows:
-            yield unit_id, serial
+        yield from ((row.unit_id, row.serial) for row in rows)
         if len(rows) < page:
             return
         after = rows[-1].serial

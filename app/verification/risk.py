@@ -84,7 +84,7 @@ def assess(situation: Situation) -> RiskFinding:
 
 
 def after_terminal_state(situation: Situation) -> Evidence | None:
-    """A professional act on a unit whose life in trade had ended, by somebody else, more than an hour later."""
+    """Find a professional act on a unit whose life in trade had ended, by somebody else, more than an hour later."""
     state, scan = situation.state, situation.scan
     ended_at = state.first_sold_at if state.first_sold_at is not None else state.changed_at
     if not situation.professional or not state.statuses & _ENDED or scan.organisation_id == state.first_sold_by:
@@ -99,7 +99,7 @@ def after_terminal_state(situation: Situation) -> Evidence | None:
 
 
 def second_sale_by_same_actor(situation: Situation) -> Evidence | None:
-    """The same organisation sells a unit again: a slip within a day, odd later."""
+    """Find that the same organisation sells a unit again: a slip within a day, odd later."""
     state, scan = situation.state, situation.scan
     if scan.action not in _SELLING or state.first_sold_at is None or scan.organisation_id != state.first_sold_by:
         return None
@@ -109,7 +109,7 @@ def second_sale_by_same_actor(situation: Situation) -> Evidence | None:
 
 
 def sold_twice_before(situation: Situation) -> Evidence | None:
-    """Two sales are already recorded without a return between them; two clicks of one shop are no sign of a copy."""
+    """Find two sales recorded without a return between them; one shop that reports twice is no sign of a copy."""
     sellers = {scan.organisation_id for scan in situation.earlier if scan.action in _SELLING}
     if situation.state.sales < 2 or len(sellers) == 1:
         return None
@@ -117,7 +117,7 @@ def sold_twice_before(situation: Situation) -> Evidence | None:
 
 
 def retail_before_activation(situation: Situation) -> Evidence | None:
-    """A consumer, or a till, meets a unit that its issuer has not released."""
+    """Find that a consumer, or a till, meets a unit that its issuer has not released."""
     if Status.NOT_ACTIVATED not in situation.state.statuses:
         return None
     if situation.scan.action in _SELLING:
@@ -128,7 +128,7 @@ def retail_before_activation(situation: Situation) -> Evidence | None:
 
 
 def many_devices(situation: Situation) -> Evidence | None:
-    """Five or more devices have scanned the unit in its life."""
+    """Find that five or more devices have scanned the unit in its life."""
     devices = {scan.device for scan in situation.earlier} | {situation.scan.device}
     if len(devices) < MANY_DEVICES:
         return None

@@ -21,7 +21,10 @@ POOL_SIZE = 10
 POOL_OVERFLOW = 50
 """Connections kept, and how many more a burst may open. PostgreSQL allows 100 in all, unless told otherwise."""
 
-WAL_AUTOCHECKPOINT_PAGES = 4_000
+SQLITE_PAGE_SIZE = 8_192
+"""For new files. With SQLite's 4 KiB an entry's row leaves the end of most pages empty: 215 B an entry, against 114."""
+
+WAL_AUTOCHECKPOINT_PAGES = 2_000
 """SQLite folds its write-ahead log back into the database after this many pages (16 MB); rarer means longer stalls."""
 
 _BEGIN_OPTION = "marchamo_begin"
@@ -72,6 +75,7 @@ def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute(f"PRAGMA page_size = {SQLITE_PAGE_SIZE}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")

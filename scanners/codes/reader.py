@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scanners.codes.ai import Elements, check_repeats
+from scanners.codes.check_digits import has_valid_check_digit
 from scanners.codes.cleaning import SET_UP_FIX, Diagnosis, clean, read_written_controls
 from scanners.codes.digital_link import digital_link_at, split_uri
 from scanners.codes.element_string import SYMBOLOGY_IDENTIFIERS, format_element_string, parse_element_string
@@ -27,7 +28,9 @@ __all__ = ["CodeForm", "Diagnosis", "ReadCode", "identity_of", "read_code"]
 
 _LINK = re.compile(r"https?:", re.IGNORECASE)
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
-_SWAPPED_SYMBOLOGY_IDENTIFIERS = tuple(identifier.swapcase() for identifier in SYMBOLOGY_IDENTIFIERS)
+# "]E0" is none of them: it announces an EAN.
+_SWAPPED_SYMBOLOGY_IDENTIFIERS = tuple({identifier.swapcase() for identifier in SYMBOLOGY_IDENTIFIERS} - {"]E0"})
+_EAN = re.compile(r"(?:\]E[04])?(?P<digits>[0-9]{8}|[0-9]{12,14})")
 
 
 class CodeForm(StrEnum):
@@ -71,7 +74,7 @@ def read_code(text: str | bytes, *, trusted_hosts: Collection[str]) -> ReadCode:
     `trusted_hosts` are the registry's hosts, compared without regard to case, port included ("localhost:8000"); a link
     of another host is read with `trusted` False, and its `S` counts only if it is well-formed. Raises CodeError: the
     codes of the parsers, of `clean`, of `decode_signature`, and "unknown_form", "insecure_scheme", "case_swapped",
-    "duplicate_signature".
+    "duplicate_signature", "plain_gtin".
     """
     body, diagnoses = clean(text)
     if _LINK.match(body):
@@ -122,6 +125,13 @@ def _read_link(text: str, trusted_hosts: Collection[str], diagnoses: tuple[Diagn
 
 
 def _read_element_string(text: str, diagnoses: tuple[Diagnosis, ...]) -> ReadCode:
+    ean = _EAN.fullmatch(text)
+    if ean is not None and has_valid_check_digit(ean["digits"]):
+        raise CodeError(
+            "plain_gtin",
+            "This is an article number (EAN, UPC, ITF): it names a product, not a single unit.",
+            fix="Scan the unit's two-dimensional code.",
+        )
     if not text.startswith(("(", "]", "^", "\x1d")) and not text[:2].isdigit():
         raise CodeError("unknown_form", "This is neither a link nor a GS1 element string nor a reel label.")
     try:

@@ -231,3 +231,32 @@ def test_the_builders_refuse_what_the_tree_does_not_have() -> None:
         merkle.inclusion_path(leaves(3), 3)
     with pytest.raises(ProofError):
         merkle.consistency_path(leaves(3), 4)
+
+
+def test_an_inner_node_does_not_pass_for_a_leaf_by_a_shorter_path() -> None:
+    hashes = leaves(4)
+    left, right = merkle.root(hashes[:2]), merkle.root(hashes[2:])
+    with pytest.raises(ProofError, match="too short"):
+        merkle.verify_inclusion(leaf=left, index=0, size=4, path=[right], root=merkle.root(hashes))
+
+
+def test_a_tree_does_not_pass_for_a_smaller_one_by_a_longer_path() -> None:
+    hashes = leaves(4)
+    with pytest.raises(ProofError, match="too long"):
+        merkle.verify_inclusion(
+            leaf=hashes[0], index=0, size=2, path=merkle.inclusion_path(hashes, 0), root=merkle.root(hashes)
+        )
+
+
+def test_a_consistency_path_belongs_to_its_two_sizes() -> None:
+    hashes = leaves(8)
+    root, path = merkle.root(hashes), merkle.consistency_path(hashes, 2)
+    for new_size, fault in ((4, "too long"), (16, "too short")):
+        with pytest.raises(ProofError, match=fault):
+            merkle.verify_consistency(
+                old_size=2, new_size=new_size, old_root=merkle.root(hashes[:2]), new_root=root, path=path
+            )
+    with pytest.raises(ProofError, match="cannot shrink"):
+        merkle.verify_consistency(old_size=8, new_size=2, old_root=root, new_root=merkle.root(hashes[:2]), path=path)
+    with pytest.raises(ProofError, match="is empty"):
+        merkle.verify_consistency(old_size=3, new_size=8, old_root=merkle.root(hashes[:3]), new_root=root, path=[])

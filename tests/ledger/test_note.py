@@ -145,6 +145,21 @@ def test_a_note_that_breaks_a_rule_is_refused(change: object) -> None:
         open_note(change(note()), [ALICE.verifier])  # type: ignore[operator]
 
 
+def test_a_note_too_large_is_refused_though_well_signed() -> None:
+    with pytest.raises(NoteError, match="at most"):
+        open_note(sign_note("x" * 1_000_000 + "\n", [ALICE]), [ALICE.verifier])
+
+
+def test_a_signature_repeated_counts_once() -> None:
+    _, signed_by = open_note(add_signatures(note(), [ALICE.sign(TEXT)]), [ALICE.verifier])
+    assert signed_by == (ALICE.verifier,)
+
+
+def test_a_key_id_without_a_signature_is_refused() -> None:
+    with pytest.raises(NoteError, match="key id of four bytes and a signature"):
+        parse_note(Note(TEXT, (Signature("carol.example", 7, b""),)).to_text())
+
+
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
     with pytest.raises(NoteError, match="UTF-8"):
         parse_note(b"\xff" + note().encode())

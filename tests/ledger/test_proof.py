@@ -213,6 +213,29 @@ def test_a_unit_proof_with_any_part_exchanged_is_refused(forged: UnitProof) -> N
         verify_unit_proof(forged, content=unit_content(POSITION), log_verifier=VERIFIER, statement_key=None)
 
 
+@pytest.mark.parametrize(
+    ("unsound", "reason"),
+    [
+        ({"typ": RECEIPT_TYPE}, "different keys or types"),
+        ({"body_key_id": "another-key"}, "different keys or types"),
+        ({"stated": {"kind": "scans.sealed"}}, "kind"),
+        ({"stated": {"size": 49}}, "another number of units"),
+        ({"units": 1, "position": 0, "stated": {"size": True}}, "states no tree"),
+        ({"stated": {"size": 0}}, "states no tree"),
+        ({"stated": {"size": -1}}, "states no tree"),
+        ({"stated": {"size": "50"}}, "states no tree"),
+        ({"stated": {"root": None}}, "states no tree"),
+        ({"stated": {"root": "AAAA"}}, "malformed"),
+    ],
+)
+def test_an_entry_that_the_log_holds_but_that_is_no_sound_batch_is_refused(
+    unsound: dict[str, Any], reason: str
+) -> None:
+    proof = unit_proof(**unsound)
+    with pytest.raises(ProofError, match=reason):
+        verify_unit_proof(proof, content=unit_content(proof.position), log_verifier=VERIFIER, statement_key=None)
+
+
 def test_even_a_rightly_signed_batch_of_the_issuer_must_be_in_the_log() -> None:
     stated = json.loads(unit_proof().to_json())
     genuine = verify(unit_proof()).statement.payload

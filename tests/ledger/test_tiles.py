@@ -73,6 +73,8 @@ def test_a_copy_grows_alone() -> None:
     trial.extend(leaves(50))
     assert (builder.size, builder.root(), builder.finish()) == (37, root, edge)
     assert trial.size == 87
+    trial.take_full()
+    assert [(tile.level, tile.index) for tile in builder.take_full()] == [(0, 0), (0, 1)]
 
 
 def test_a_tree_of_70000_has_the_tiles_the_specification_counts() -> None:

@@ -3,6 +3,7 @@
 from app.accounts.entitlements import check_prefix, normalise_gtin
 from app.accounts.service.api_keys import create_api_key, list_api_keys, revoke_api_key
 from app.accounts.service.attempts import count_attempt
+from app.accounts.service.entitled import consume_quota, find_entitlement, find_prefix_entitlement
 from app.accounts.service.keys import (
     code_key,
     code_key_by_id,
@@ -26,11 +27,8 @@ from app.accounts.service.organisations import (
 )
 from app.accounts.service.records import organisation_by_id, organisation_by_issuer, organisation_names
 from app.accounts.service.rights import (
-    consume_quota,
     decide_right,
     delegate_gtin,
-    find_entitlement,
-    find_prefix_entitlement,
     list_delegations,
     list_right_requests,
     list_rights,

@@ -1,6 +1,7 @@
 """One observation of one code, and what every store of scans promises."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -60,6 +61,9 @@ class ScanStore(Protocol):
 
     def record(self, scan: Scan) -> RecordedScan:
         """Store a scan; a retry stores nothing and gives back the first copy."""
+
+    def record_many(self, found: Sequence[Scan]) -> list[RecordedScan]:
+        """Store scans as `record` does, with one wait for the disk instead of one each."""
 
     def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
         """Give the newest scans of a unit, newest first."""

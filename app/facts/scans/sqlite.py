@@ -9,6 +9,7 @@ docs/decisions/0003-scan-storage.md).
 import os
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.facts.scans.scan import RECENT, RecordedScan, Scan
@@ -42,19 +43,32 @@ class SqliteScanStore:
         self._directory = directory
         self._power_safe = power_safe
         self._local = threading.local()
+        self._opened: list[tuple[int, sqlite3.Connection]] = []
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def record(self, scan: Scan) -> RecordedScan:
         """Store a scan; a retry stores nothing and gives back the first copy."""
-        connection = self._connection(scan.unit_id)
         # Autocommit: the INSERT is its own transaction. A crash before it returns leaves no scan and no answer; a
         # crash after it leaves a scan whose sender, without an answer, repeats it and finds this first copy.
-        first = connection.execute(_INSERT, scan).rowcount == 1
-        rows = [_scan(row) for row in connection.execute(_RECENT, (scan.unit_id, RECENT + 1))]
-        if not first:
-            scan = _scan(connection.execute(_SAME, (scan.unit_id, scan.device, scan.key)).fetchone())
-        earlier = tuple(row for row in rows if row.key != scan.key or row.device != scan.device)
-        return RecordedScan(scan, first, earlier[:RECENT])
+        return _record(self._connection(scan.unit_id), scan)
+
+    def record_many(self, found: Sequence[Scan]) -> list[RecordedScan]:
+        """Store scans with one transaction a file."""
+        by_file: dict[int, list[int]] = {}
+        for place, scan in enumerate(found):
+            by_file.setdefault(_shard_of(scan.unit_id), []).append(place)
+        recorded: dict[int, RecordedScan] = {}
+        for number, places in by_file.items():
+            connection = self._shard(number)
+            connection.execute("BEGIN IMMEDIATE")
+            # A crash between two files leaves some scans stored; the sender, without an answer, repeats them all.
+            try:
+                recorded.update((place, _record(connection, found[place])) for place in places)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        return [recorded[place] for place in range(len(found))]
 
     def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
         """Give the newest scans of a unit, newest first."""
@@ -65,8 +79,16 @@ class SqliteScanStore:
         counted = (self._shard(number).execute("SELECT count(*) FROM scans").fetchone()[0] for number in range(SHARDS))
         return sum(counted)
 
+    def close(self) -> None:
+        """Close the files of all threads of this process; for the end of a process or a test."""
+        while self._opened:
+            process, connection = self._opened.pop()
+            if process == os.getpid():
+                connection.close()
+        self._local = threading.local()
+
     def _connection(self, unit_id: int) -> sqlite3.Connection:
-        return self._shard((unit_id * _SCATTER & 0xFFFFFFFFFFFFFFFF) >> 60)
+        return self._shard(_shard_of(unit_id))
 
     def _shard(self, number: int) -> sqlite3.Connection:
         local = self._local
@@ -79,7 +101,8 @@ class SqliteScanStore:
 
     def _open(self, number: int) -> sqlite3.Connection:
         path = self._directory / f"{number:02d}.db"
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        self._opened.append((os.getpid(), connection))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
         connection.execute(_CREATE)
@@ -89,3 +112,16 @@ class SqliteScanStore:
 def _scan(row: tuple[object, ...]) -> Scan:
     scan = Scan._make(row)
     return scan._replace(offline=bool(scan.offline))
+
+
+def _record(connection: sqlite3.Connection, scan: Scan) -> RecordedScan:
+    first = connection.execute(_INSERT, scan).rowcount == 1
+    rows = [_scan(row) for row in connection.execute(_RECENT, (scan.unit_id, RECENT + 1))]
+    if not first:
+        scan = _scan(connection.execute(_SAME, (scan.unit_id, scan.device, scan.key)).fetchone())
+    earlier = tuple(row for row in rows if row.key != scan.key or row.device != scan.device)
+    return RecordedScan(scan, first, earlier[:RECENT])
+
+
+def _shard_of(unit_id: int) -> int:
+    return (unit_id * _SCATTER & 0xFFFFFFFFFFFFFFFF) >> 60

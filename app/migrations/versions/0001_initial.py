@@ -52,6 +52,7 @@ def upgrade() -> None:
         "batch_states",
         sa.Column("batch_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("statuses", sa.String(length=120), nullable=False),
+        sa.Column("detained_by", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_batch_states")),
     )
@@ -169,11 +170,10 @@ def upgrade() -> None:
 
     op.create_table(
         "serial_files",
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("organisation_id", sa.BigInteger(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", "organisation_id", name=op.f("pk_serial_files")),
+        sa.PrimaryKeyConstraint("job_id", "part", name=op.f("pk_serial_files")),
     )
     op.create_table(
         "service_keys",
@@ -192,6 +192,7 @@ def upgrade() -> None:
         sa.Column("sales", sa.Integer(), nullable=False),
         sa.Column("first_sold_at", sa.BigInteger(), nullable=True),
         sa.Column("first_sold_by", sa.BigInteger(), nullable=True),
+        sa.Column("detained_by", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("unit_id", name=op.f("pk_unit_states")),
         sqlite_with_rowid=False,

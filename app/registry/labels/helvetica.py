@@ -43,7 +43,7 @@ def text_width(text: str, *, size: float, bold: bool = False) -> float:
     return _units(text, bold) * size / 1000
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def _units(text: str, bold: bool) -> int:
     widths = _BOLD if bold else _REGULAR
     return sum(widths[byte - 32] for byte in text.encode("cp1252"))

@@ -44,7 +44,7 @@ class SheetLayout:
     pitch_x: float
     pitch_y: float
     text_place: TextPlace
-    inset: float = 1.5
+    inset: float = 1.25
     module: float = MODULE_MILLIMETRES
     fits: str = ""
 

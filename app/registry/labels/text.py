@@ -34,7 +34,7 @@ class Printed:
     exact: bool
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def printable(line: str) -> Printed:
     """Return `line` in characters of Windows-1252, white space single, control and invisible characters gone."""
     wanted = unicodedata.normalize("NFC", line)
@@ -71,7 +71,7 @@ def _in_fonts(character: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def wrapped(text: str, *, width: float, size: float, bold: bool, lines: int) -> tuple[str, ...]:
     """Break `text` at spaces into at most `lines` lines of `width`; what is too much ends in an ellipsis."""
     result: list[str] = []

@@ -1,15 +1,17 @@
 """Use cases of the registry: what other features, routes, pages and commands call."""
 
+from app.core.jobs import Handler
+from app.core.services import Services
 from app.registry.lookup import unit_lookup
 from app.registry.service.batches import (
     BatchPage,
     batch_of_unit,
-    batches_of_job,
     codes_of_batch,
     find_batch,
     find_batch_by_id,
     find_unit,
     list_batches,
+    published_parts,
     serial_at,
     unit_serials,
     unit_value,
@@ -36,7 +38,6 @@ __all__ = [
     "UnitCode",
     "batch_of",
     "batch_of_unit",
-    "batches_of_job",
     "class_uri",
     "codes_of_batch",
     "commission_handler",
@@ -46,9 +47,11 @@ __all__ = [
     "find_unit",
     "goods_of_batch",
     "goods_of_units",
+    "job_handlers",
     "list_batches",
     "list_products",
     "position_of",
+    "published_parts",
     "register_product",
     "request_commission",
     "serial_at",
@@ -59,3 +62,8 @@ __all__ = [
     "unit_serials",
     "unit_value",
 ]
+
+
+def job_handlers(services: Services) -> dict[str, Handler]:
+    """What the worker runs for the jobs of this feature."""
+    return {JobKind.COMMISSION.value: commission_handler(services)}

@@ -41,7 +41,7 @@ def find_batch(session: Session, handle: str, *, organisation_id: int | None = N
     row = session.execute(query).first()
     if row is None:
         raise NotFound("There is no such batch.", code="unknown_batch")
-    return batch_value(*row)
+    return _batch(*row)
 
 
 def find_batch_by_id(session: Session, batch_id: int) -> Batch:
@@ -49,7 +49,7 @@ def find_batch_by_id(session: Session, batch_id: int) -> Batch:
     row = session.execute(_batches().where(BatchRow.id == batch_id)).first()
     if row is None:
         raise NotFound("There is no such batch.", code="unknown_batch")
-    return batch_value(*row)
+    return _batch(*row)
 
 
 def batch_of_unit(session: Session, unit_id: int) -> Batch:
@@ -73,14 +73,14 @@ def list_batches(
         query = query.where(BatchRow.log_index < last)
     limit = max(1, min(limit, MAX_PAGE))
     rows = session.execute(query.order_by(BatchRow.log_index.desc()).limit(limit + 1)).all()
-    items = [batch_value(*row) for row in rows[:limit]]
+    items = [_batch(*row) for row in rows[:limit]]
     return BatchPage(items, items[-1].handle if len(rows) > limit else None)
 
 
-def batches_of_job(session: Session, job_id: str) -> list[Batch]:
-    """What a job has published so far, in the order of its parts."""
+def published_parts(session: Session, job_id: str) -> dict[int, Batch]:
+    """What a job has published so far, by part."""
     rows = session.execute(_batches().where(BatchRow.job_id == job_id).order_by(BatchRow.part)).all()
-    return [batch_value(*row) for row in rows]
+    return {row.part: _batch(row, product) for row, product in rows}
 
 
 def find_unit(session: Session, identity: CodeIdentity) -> Unit | None:
@@ -152,7 +152,7 @@ def serial_at(session: Session, batch: Batch, position: int) -> str:
     raise NotFound("There is no such unit.", code="unknown_unit")
 
 
-def batch_value(row: BatchRow, product: ProductRow) -> Batch:
+def _batch(row: BatchRow, product: ProductRow) -> Batch:
     """The value of a published batch's rows."""
     if row.root is None or row.log_index is None or row.published_at is None:
         raise NotFound("There is no such batch.", code="unknown_batch")
@@ -181,7 +181,7 @@ def batch_value(row: BatchRow, product: ProductRow) -> Batch:
     )
 
 
-def _batches() -> Select[tuple[BatchRow, ProductRow]]:
+def _batches() -> Select[BatchRow, ProductRow]:
     return (
         select(BatchRow, ProductRow)
         .join(ProductRow, ProductRow.id == BatchRow.product_id)

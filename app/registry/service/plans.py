@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.core.clock import now_ms
-from app.core.errors import Conflict, FieldFault, Faults, Forbidden, Invalid, NotFound
+from app.core.errors import Conflict, Faults, FieldFault, Forbidden, Invalid, NotFound
 from app.registry.models import CASE_PRODUCT_ID, ProductRow
 from app.registry.references import parse_reference
 from app.registry.rules import MAX_FAULTS, check_request, positions_of, serial_place, shown

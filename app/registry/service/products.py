@@ -11,8 +11,8 @@ from app.core.clock import now_ms
 from app.core.database import session_on
 from app.core.errors import Conflict, Faults, NotFound
 from app.core.services import Services
-from app.registry.references import check_item, parse_reference
 from app.registry.models import ProductRow
+from app.registry.references import check_item, parse_reference
 from app.registry.service.plans import require_entitlement
 from app.registry.service.statements import organisation_entry
 from app.registry.values import Product

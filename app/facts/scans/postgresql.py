@@ -1,0 +1,113 @@
+"""Scans on PostgreSQL: look-up, record and earlier scans in one statement, so one round trip and one commit.
+
+Measured, separate statements cost twice as much (docs/decisions/0003-scan-storage.md). The statement is written as
+SQLAlchemy Core, compiled once and run through the driver on a connection that its thread keeps.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, true
+from sqlalchemy.dialects import postgresql
+
+from app.facts.held_connection import HeldConnection, HeldStatement
+from app.facts.models import scans
+from app.facts.scans.scan import RECENT, RecordedScan, Scan
+
+_FIELDS = Scan._fields
+_COLUMNS = [scans.c.scan_key if name == "key" else scans.c[name] for name in _FIELDS]
+
+
+def recording_statement(units: Select[Any]) -> Select[Any]:
+    """Combine the look-up `units` (no row or one, with a column unit_id) with the recording of a scan of that unit.
+
+    Further parameters: `unknown_id`, the number to use when no unit is found, and every field of Scan but unit_id,
+    prefixed with ``scan_``. Gives one row: the scan's unit_id, 1 when it was new or 0, the unit's newest scans before
+    this statement as JSON arrays, then the columns of `units` (None when there was no unit).
+
+    All parts see the database as it was when the statement began, so the earlier scans never contain the new one, and
+    contain its first copy when it is a retry. ON CONFLICT waits for a concurrent copy and then stores nothing.
+    """
+    found = units.cte("found")
+    unknown = bindparam("unknown_id", type_=scans.c.unit_id.type)
+    unit_id = func.coalesce(select(found.c.unit_id).scalar_subquery(), unknown)
+    target = select(unit_id.label("unit_id")).cte("target")
+    given = [
+        bindparam(f"scan_{name}", type_=column.type).label(column.name)
+        for name, column in zip(_FIELDS[1:], _COLUMNS[1:], strict=True)
+    ]
+    recorded = (
+        postgresql.insert(scans)
+        .from_select(_COLUMNS, select(target.c.unit_id, *given))
+        .on_conflict_do_nothing()
+        .returning(scans.c.unit_id)
+        .cte("recorded")
+    )
+    newest = (
+        select(*_COLUMNS[:-1], func.encode(scans.c.code_digest, literal_column("'hex'")).label("code_digest"))
+        .where(scans.c.unit_id == select(target.c.unit_id).scalar_subquery())
+        .order_by(scans.c.received_at.desc())
+        .limit(literal_column(str(RECENT + 1)))
+        .subquery("newest")
+    )
+    return select(
+        target.c.unit_id.label("scan_unit_id"),
+        select(func.count()).select_from(recorded).scalar_subquery().label("was_new"),
+        select(func.json_agg(func.json_build_array(*newest.c))).scalar_subquery().label("earlier"),
+        *found.c,
+    ).select_from(target.outerjoin(found, true()))
+
+
+def scan_parameters(scan: Scan) -> dict[str, Any]:
+    """Give the parameters of `recording_statement` for a scan whose unit_id is used when no unit is found."""
+    parameters = {f"scan_{name}": value for name, value in zip(_FIELDS[1:], scan[1:], strict=True)}
+    parameters["unknown_id"] = scan.unit_id
+    return parameters
+
+
+def read_recorded(scan: Scan, unit_id: int, was_new: int, earlier: list[list[Any]] | None) -> RecordedScan:
+    """Make the acknowledgement from the first three columns of the statement's row."""
+    known = [Scan._make((*row[:-1], bytes.fromhex(row[-1]))) for row in earlier or ()]
+    scan = scan._replace(unit_id=unit_id)
+    others = [other for other in known if other.device != scan.device or other.key != scan.key]
+    if not was_new:
+        scan = next((same for same in known if same.device == scan.device and same.key == scan.key), scan)
+    return RecordedScan(scan, bool(was_new), tuple(others[:RECENT]))
+
+
+class PostgresqlScanStore:
+    """The store in the table `scans`; a held connection sets how durable its commits are."""
+
+    def __init__(self, engine: Engine, *, power_safe: bool) -> None:
+        self.connection = HeldConnection(engine, power_safe=power_safe)
+        nothing = select(scans.c.unit_id).where(literal_column("false"))
+        self._record = HeldStatement(engine, recording_statement(nothing))
+        newest = select(*_COLUMNS).where(scans.c.unit_id == bindparam("unit_id")).order_by(scans.c.received_at.desc())
+        self._recent = HeldStatement(engine, newest.limit(bindparam("newest")))
+        self._count = HeldStatement(engine, select(func.count()).select_from(scans))
+
+    def close(self) -> None:
+        """Close the connections of all threads of this process."""
+        self.connection.close()
+
+    def record(self, scan: Scan) -> RecordedScan:
+        """Store a scan; a retry stores nothing and gives back the first copy."""
+        row = self.connection.first(self._record, scan_parameters(scan))
+        if row is None:
+            raise RuntimeError("the recording statement gives one row, always")
+        return read_recorded(scan, row[0], row[1], row[2])
+
+    def record_many(self, found: Sequence[Scan]) -> list[RecordedScan]:
+        """Store scans in one transaction, in their order."""
+        rows = self.connection.all_or_nothing(self._record, [scan_parameters(scan) for scan in found])
+        return [read_recorded(scan, row[0], row[1], row[2]) for scan, row in zip(found, rows, strict=True)]
+
+    def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
+        """Give the newest scans of a unit, newest first."""
+        rows = self.connection.all(self._recent, {"unit_id": unit_id, "newest": limit})
+        return [Scan._make((*row[:-1], bytes(row[-1]))) for row in rows]
+
+    def count(self) -> int:
+        """Count all scans."""
+        row = self.connection.first(self._count, {})
+        return int(row[0]) if row is not None else 0

@@ -1,0 +1,100 @@
+"""A firm's own pages: the overview, and how far it is on the way to its first label."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template
+from flask_babel import gettext
+
+from app.accounts import service as accounts
+from app.accounts.vocabulary import OrganisationStatus, RightStatus
+from app.core import jobs
+from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
+from app.core.database import request_session
+from app.registry import service as registry
+
+blueprint = Blueprint("portal_pages", __name__)
+
+RECENT_JOBS = 3
+RECENT_BATCHES = 5
+COUNTED = 200
+"""Counting stops here: a figure on the overview is for orientation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step to the first label."""
+
+    text: str
+    done: bool
+    address: str | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of the overview; `at_least` when counting stopped."""
+
+    text: str
+    value: int
+    address: str
+    at_least: bool = False
+
+
+@blueprint.get("/dashboard")
+@requires(Permission.ORGANISATION_READ)
+def dashboard() -> str:
+    """Show where the organisation stands."""
+    session, principal = request_session(), current_principal()
+    organisation_id = current_organisation_id()
+    organisation = accounts.organisation_by_id(session, organisation_id)
+    figures: list[Figure] = []
+    batches: list[registry.Batch] = []
+    steps: list[Step] = []
+    recent = jobs.list_jobs(session, organisation_id=organisation_id, limit=RECENT_JOBS)
+    if principal.may(Permission.BATCH_READ):
+        products = registry.list_products(session, organisation_id=organisation_id, limit=COUNTED)
+        page = registry.list_batches(session, organisation_id=organisation_id, limit=COUNTED)
+        batches = page.items[:RECENT_BATCHES]
+        figures = [
+            Figure(gettext("Products"), len(products.items), "/products", products.next_cursor is not None),
+            Figure(gettext("Batches"), len(page.items), "/batches", page.next_cursor is not None),
+            Figure(
+                gettext("Units with a code"),
+                sum(batch.quantity for batch in page.items),
+                "/batches",
+                page.next_cursor is not None,
+            ),
+        ]
+    if principal.may(Permission.ORGANISATION_MANAGE) and not any(batch.generated for batch in batches):
+        steps = _steps(organisation, has_products=bool(figures and figures[0].value), has_batches=bool(batches))
+    return render_template(
+        "portal/dashboard.html",
+        organisation=organisation,
+        figures=figures if any(figure.value for figure in figures) else [],
+        steps=steps,
+        jobs=recent if principal.may(Permission.JOB_READ) else [],
+        batches=batches,
+        may_commission=principal.may(Permission.BATCH_COMMISSION),
+    )
+
+
+def _steps(organisation: accounts.Organisation, *, has_products: bool, has_batches: bool) -> list[Step]:
+    rights = accounts.list_rights(request_session(), organisation_id=organisation.id)
+    has_right = any(right.status is RightStatus.APPROVED for right in rights)
+    return [
+        Step(
+            gettext("The registry approves your organisation"),
+            organisation.status is OrganisationStatus.APPROVED,
+            None,
+            gettext("A person looks at your registration. Until then you can look around here."),
+        ),
+        Step(
+            gettext("Ask for the right to your bar code numbers"),
+            has_right,
+            "/organisation",
+            gettext("Not needed for goods without a bar code number: those get an article number of your own."),
+        ),
+        Step(gettext("Register a product"), has_products, "/products/new"),
+        Step(gettext("Make codes for a batch"), has_batches, "/batches/new"),
+        Step(gettext("Print the labels"), False, "/batches" if has_batches else None),
+    ]

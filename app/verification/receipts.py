@@ -1,0 +1,57 @@
+"""The signed receipt: what was answered, about which code, when, under which state of the ledger.
+
+A compact JWS by the registry's receipt key; `ledger.statement.verify_statement` checks it with nothing but the public
+key. It names the code by the SHA-256 of its canonical form and the asker's nonce, never the asker.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.service_keys import KeyPurpose
+from app.core.services import Services
+from app.verification.verdict import Verdict
+from ledger.checkpoint import Checkpoint
+from ledger.statement import RECEIPT_TYPE, sign_statement
+from ledger.strict import encode_base64
+
+RECEIPT_VERSION = 1
+
+
+def receipt_payload(
+    services: Services,
+    verdict: Verdict,
+    *,
+    scan_id: str | None,
+    code_digest: bytes,
+    nonce: str | None,
+    as_of: str,
+    at_ms: int,
+    checkpoint: Checkpoint,
+) -> dict[str, Any]:
+    """What the receipt states. at_ms: time of the answer; as_of: time of the data it rests on."""
+    return {
+        "v": RECEIPT_VERSION,
+        "iss": services.settings.registry_name,
+        "iat": at_ms // 1000,
+        "scan": scan_id,
+        "code_sha256": code_digest.hex(),
+        "nonce": nonce,
+        "authenticity": verdict.authenticity.value,
+        "status": sorted(verdict.status),
+        "risk": verdict.risk,
+        "labour": verdict.labour,
+        "summary": verdict.summary.value,
+        "reasons": list(verdict.reasons),
+        "as_of": as_of,
+        "checkpoint": {
+            "origin": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": encode_base64(checkpoint.root),
+        },
+    }
+
+
+def sign_receipt(services: Services, payload: Mapping[str, Any]) -> str:
+    """Sign with the registry's receipt key; about 50 microseconds."""
+    key = services.keys[KeyPurpose.RECEIPT]
+    return sign_statement(payload, private_key=key.private_key, key_id=key.key_id, typ=RECEIPT_TYPE).decode("ascii")

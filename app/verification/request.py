@@ -1,0 +1,131 @@
+"""What comes with a code that somebody scanned."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from app.core.authorisation import Principal, Role
+from app.core.services import Services
+from app.facts.epcis import NOWHERE, Place
+from app.facts.scans import Scan
+from app.facts.scans.scan import digest_id
+from app.verification.actions import Action
+from app.verification.authenticity import SignatureCheck
+from app.verification.verdict import AskerRole
+
+COARSE = 100_000
+"""A consumer's place is kept to a tenth of a degree, about 11 km: enough for a map of copies, no trace of a person."""
+COARSE_ACCURACY = 11_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRequest:
+    """The circumstances of one scan, as its sender tells them.
+
+    device: the sender's own name for the device that scanned. device_time: its clock in ms, None when not told. key:
+    makes the scan unique for the unit and device; the same again is a retry. nonce: comes back in the receipt.
+    operator_saw: the verdict shown to the person, for scans made offline. on_offer: the goods are for sale. note and
+    undoes go with the event of an action.
+    """
+
+    action: Action = Action.CHECK
+    device: str | None = None
+    device_time: int | None = None
+    key: str | None = None
+    nonce: str | None = None
+    offline: bool = False
+    operator_saw: str | None = None
+    on_offer: bool = False
+    place: Place = NOWHERE
+    note: str = ""
+    undoes: str | None = None
+    correlation: str | None = None
+    remote_address: str = ""
+
+
+_ASKERS: dict[Role, AskerRole] = {
+    Role.INSPECTOR: AskerRole.INSPECTOR,
+    Role.ANALYST: AskerRole.INSPECTOR,
+    Role.AUDITOR: AskerRole.INSPECTOR,
+    Role.CUSTOMS_CLIENT: AskerRole.CUSTOMS,
+}
+
+
+def asker_role(principal: Principal, *, professional: bool) -> AskerRole:
+    """Give the column of the summary table that is meant for the caller."""
+    if not professional or principal.role is None:
+        return AskerRole.PUBLIC
+    return _ASKERS.get(principal.role, AskerRole.SHOP)
+
+
+def make_scan(
+    services: Services,
+    request: ScanRequest,
+    *,
+    principal: Principal,
+    professional: bool,
+    check: SignatureCheck,
+    code_digest: bytes,
+    subject: str,
+    now: int,
+) -> Scan:
+    """Make the scan to be stored, under the number for codes that are no unit of ours.
+
+    subject: what the code names, so that scans of one unknown identity count together. A consumer's device is a
+    pseudonym that changes each day, made from the address; its place is coarse.
+    """
+    place = request.place if professional else coarse(request.place)
+    return Scan(
+        unit_id=digest_id(hashlib.sha256(subject.encode()).digest()),
+        device=_device(services, request, principal=principal, professional=professional, now=now),
+        key=request.key or secrets.token_hex(12),
+        received_at=now,
+        scanned_at=now if request.device_time is None else request.device_time,
+        role=principal.role.value if professional and principal.role is not None else "public",
+        organisation_id=principal.organisation_id if professional else None,
+        action=request.action.value,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        accuracy=place.accuracy,
+        place_source=place.source,
+        offline=request.offline,
+        operator_saw=request.operator_saw,
+        signature=check.value,
+        code_digest=code_digest,
+    )
+
+
+def coarse(place: Place) -> Place:
+    """Round a place to the grid kept for consumers."""
+    if place.latitude is None or place.longitude is None:
+        return NOWHERE
+    return replace(
+        place,
+        latitude=round(place.latitude / COARSE) * COARSE,
+        longitude=round(place.longitude / COARSE) * COARSE,
+        accuracy=max(place.accuracy or 0, COARSE_ACCURACY),
+    )
+
+
+def _device(
+    services: Services, request: ScanRequest, *, principal: Principal, professional: bool, now: int
+) -> str:
+    if professional:
+        # The organisation in front keeps two organisations that call a till "1" apart.
+        return f"{principal.organisation_id}:{request.device or principal.actor}"[:64]
+    day = datetime.fromtimestamp(now // 1000, UTC).date().isoformat()
+    told = f"{day}\0{request.remote_address}\0{request.device or ''}"
+    return "p:" + hmac.digest(_daily_key(services), told.encode(), hashlib.sha256)[:12].hex()
+
+
+def _daily_key(services: Services) -> bytes:
+    key = services.features.get(_DailyKey)
+    if key is None:
+        key = services.features[_DailyKey] = services.sealer.derive("devices of the public")
+    return bytes(key)
+
+
+class _DailyKey:
+    """Names the derived key among the features of the services."""
