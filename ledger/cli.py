@@ -12,23 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.audit import ExtraCheck
+from ledger.audit import audit as run_audit
+from ledger.audit_report import AuditReport
 from ledger.errors import FormatError, LedgerError, NoteError, ProofError
+from ledger.export import export as run_export
 from ledger.leaf import Leaf
-from ledger.note import NoteVerifier
+from ledger.log import Log
+from ledger.note import NoteSigner, NoteVerifier
 from ledger.proof import UnitProof, parse_proof, verify_leaf_proof, verify_unit_proof
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from ledger.audit import ExtraCheck
-    from ledger.audit_report import AuditReport
-    from ledger.log import Log
 
 FAULT_FOUND = 1
 CANNOT_READ = 3
@@ -36,13 +36,21 @@ CANNOT_READ = 3
 MAX_PROOF_FILE = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LedgerContext:
-    """How the commands reach the log; the product's own command line puts one into `ctx.obj`."""
+    """The log that the commands work on. The product's command line passes a function that gives it, as `ctx.obj`."""
 
-    open_engine: Callable[[], Engine]
-    open_log: Callable[[Engine], Log]
+    engine: Engine
+    origin: str
+    signer: NoteSigner
     extra_checks: tuple[ExtraCheck, ...] = ()
+
+    def open_log(self) -> Log:
+        """Open the log with its checks at the door."""
+        return Log.open(self.engine, origin=self.origin, signer=self.signer)
+
+
+OpenContext = Callable[[], LedgerContext]
 
 
 @click.group()
@@ -63,23 +71,26 @@ def ledger() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def audit(
-    context: LedgerContext, full: bool, since: int | None, sample: int | None, known: tuple[Path, ...], as_json: bool
+    open_context: OpenContext,
+    *,
+    full: bool,
+    since: int | None,
+    sample: int | None,
+    known: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Recompute the log from its database and name what is wrong."""
     if sum([full, since is not None, sample is not None]) > 1:
         raise click.UsageError("--full, --since and --sample exclude each other")
-    from ledger.audit import audit as run_audit
-
     with _failures():
-        engine = context.open_engine()
-        log = context.open_log(engine)
+        context = open_context()
         notes = [path.read_text(encoding="utf-8") for path in known]
         with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty()) as bar:
             task = bar.add_task("entries", total=None)
             report = run_audit(
-                engine,
-                log.verifier,
-                origin=log.origin,
+                context.engine,
+                context.signer.verifier,
+                origin=context.origin,
                 since=since,
                 sample=sample,
                 known_checkpoints=notes,
@@ -94,31 +105,29 @@ def audit(
 @ledger.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_obj
-def export(context: LedgerContext, directory: Path) -> None:
+def export(open_context: OpenContext, directory: Path) -> None:
     """Write the log as files that any web server can serve and any tool can check."""
-    from ledger.export import export as run_export
-
     with _failures():
-        done = run_export(context.open_log(context.open_engine()), directory)
+        done = run_export(open_context().open_log(), directory)
     click.echo(f"{done.checkpoint.checkpoint.size} entries: {done.written} files written, {done.kept} were there")
 
 
 @ledger.command()
 @click.pass_obj
-def checkpoint(context: LedgerContext) -> None:
+def checkpoint(open_context: OpenContext) -> None:
     """Print the latest published checkpoint."""
     with _failures():
-        click.echo(context.open_log(context.open_engine()).checkpoint().note_text, nl=False)
+        click.echo(open_context().open_log().checkpoint().note_text, nl=False)
 
 
 @ledger.command()
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("--leaf", "with_leaf", is_flag=True, help="Print the leaf (hexadecimal) instead of the proof.")
 @click.pass_obj
-def prove(context: LedgerContext, index: int, with_leaf: bool) -> None:
+def prove(open_context: OpenContext, *, index: int, with_leaf: bool) -> None:
     """Print the proof that entry INDEX is in the log (C2SP tlog-proof)."""
     with _failures():
-        log = context.open_log(context.open_engine())
+        log = open_context().open_log()
         text = log.entry(index).leaf.to_bytes().hex() + "\n" if with_leaf else log.prove(index)
     click.echo(text, nl=False)
 
@@ -196,8 +205,6 @@ def _describe(report: AuditReport) -> str:
 @contextmanager
 def _failures() -> Iterator[None]:
     """Turn what keeps a command from its work into a sentence and exit code 3; a contradiction in the log into 1."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
     except NoteError as error:

@@ -45,10 +45,11 @@ _IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF")
 _PDF_MAGIC: Final = b"%PDF-"
 _DPI: Final = (300, 203, 600)
 
-# Symbols that carry a code of this field; ITF of free length, Codabar and the like only add false readings.
+# Symbols that carry a code of this field. Others only add false readings: inside a dense QR code the decoder sees a
+# Micro QR code now and then, and ITF of free length or Codabar anywhere.
 _FORMATS: Final = zxingcpp.BarcodeFormats(
     [
-        zxingcpp.BarcodeFormat.QRCode,
+        zxingcpp.BarcodeFormat.QRCodeModel2,
         zxingcpp.BarcodeFormat.DataMatrix,
         zxingcpp.BarcodeFormat.Aztec,
         zxingcpp.BarcodeFormat.PDF417,

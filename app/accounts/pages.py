@@ -54,13 +54,13 @@ def sign_up() -> AnyResponse:
             locale=choose_language(),
             remote_address=_address(),
         )
-        token = service.sign_in(
-            services(), email=text("email"), password=text("password"), remote_address=_address()
-        )
+        token = service.sign_in(services(), email=text("email"), password=text("password"), remote_address=_address())
     except AppError as error:
         return _page("accounts/sign_up.html", error=error, kinds=KINDS_OPEN_TO_SIGN_UP, entry=request.form)
     _start_session(token)
-    flash(gettext("Your application has arrived. The registry will look at it; you can ask for your numbers now."), "good")
+    flash(
+        gettext("Your application has arrived. The registry will look at it; you can ask for your numbers now."), "good"
+    )
     return redirect("/organisation", 303)
 
 
@@ -77,9 +77,7 @@ def sign_in() -> AnyResponse:
     """Start a browser session."""
     goal = own_path(text("next"))
     try:
-        token = service.sign_in(
-            services(), email=text("email"), password=text("password"), remote_address=_address()
-        )
+        token = service.sign_in(services(), email=text("email"), password=text("password"), remote_address=_address())
     except AppError as error:
         return _page("accounts/sign_in.html", error=error, next=goal or "", email=text("email"))
     _start_session(token)
@@ -419,9 +417,7 @@ def _admin_page(error: AppError | None = None) -> AnyResponse:
     )
 
 
-def _then(
-    page: Callable[[AppError], AnyResponse], goal: str, done: str, use_case: Callable[[], object]
-) -> AnyResponse:
+def _then(page: Callable[[AppError], AnyResponse], goal: str, done: str, use_case: Callable[[], object]) -> AnyResponse:
     """Run a use case; then go on with one sentence, or show the page again with what was refused."""
     try:
         use_case()
@@ -432,9 +428,7 @@ def _then(
 
 
 def _page(template: str, *, error: AppError | None = None, **context: Any) -> Response:
-    page = render_template(
-        template, error=error, say=words.say, standing=words.tone, choices=words.choices, **context
-    )
+    page = render_template(template, error=error, say=words.say, standing=words.tone, choices=words.choices, **context)
     return make_response(page, 200 if error is None else int(error.status))
 
 

@@ -9,6 +9,7 @@ def install(app: Flask, api: ProblemApi) -> None:
     """Register pages, filters and the variables of templates."""
     from app.portal import (  # noqa: PLC0415  pages need the packages of the features loaded
         api_docs,
+        check_pages,
         context,
         goods_pages,
         job_pages,
@@ -20,6 +21,6 @@ def install(app: Flask, api: ProblemApi) -> None:
     context.install(app)
     words.install(app)
     app.jinja_env.filters["expiry_date"] = goods_pages.expiry_date
-    for module in (public_pages, pages, goods_pages, job_pages):
+    for module in (public_pages, check_pages, pages, goods_pages, job_pages):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(api_docs.make_blueprint(api))

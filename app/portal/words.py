@@ -14,6 +14,7 @@ from app.core.authorisation import Role
 from app.core.jobs import JobState
 from app.facts.vocabulary import EventKind, Status
 from app.registry.vocabulary import JobKind, Profile, Sector
+from app.verification.actions import Action
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
 
 
@@ -83,6 +84,27 @@ EVENTS: dict[StrEnum, LazyString] = {
     EventKind.SEIZED: _("Seized by an authority"),
     EventKind.RELEASED: _("Released by the authority"),
     EventKind.UNDONE: _("Taken back"),
+}
+
+ACTIONS: dict[StrEnum, LazyString] = {
+    Action.CHECK: _p("act", "Check"),
+    Action.INSPECT: _p("act", "Inspect"),
+    Action.ACTIVATE: _p("act", "Put into trade"),
+    Action.SELL: _p("act", "Sell"),
+    Action.DISPENSE: _p("act", "Dispense"),
+    Action.RETURN: _p("act", "Take back"),
+    Action.EXPORT: _p("act", "Export"),
+    Action.SAMPLE: _p("act", "Take a sample"),
+    Action.DESTROY: _p("act", "Destroy"),
+    Action.RECALL: _p("act", "Recall"),
+    Action.LIFT_RECALL: _p("act", "Lift the recall"),
+    Action.REPORT_STOLEN: _p("act", "Report stolen"),
+    Action.LOCK: _p("act", "Lock"),
+    Action.UNLOCK: _p("act", "Unlock"),
+    Action.HOLD: _p("act", "Hold"),
+    Action.SEIZE: _p("act", "Seize"),
+    Action.RELEASE: _p("act", "Release"),
+    Action.UNDO: _p("act", "Undo"),
 }
 
 RISKS: dict[StrEnum, LazyString] = {
@@ -187,7 +209,7 @@ ROLES: dict[StrEnum, LazyString] = {
 }
 
 _TABLES = (
-    SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, RISKS, LABOUR, REASONS, PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES
+    SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, ACTIONS, RISKS, LABOUR, REASONS, PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES
 )  # fmt: skip
 
 _TONES: dict[Tone, tuple[StrEnum, ...]] = {
@@ -245,6 +267,11 @@ def job_word(kind: str) -> str:
     return word(known[kind]) if kind in known else kind
 
 
+def act_word(action: str) -> str:
+    """Name an act by its wire name."""
+    return word(Action(action))
+
+
 def install(app: Flask) -> None:
     """Make these available in templates as filters."""
-    app.jinja_env.filters.update(word=word, tone=tone, job_word=job_word)
+    app.jinja_env.filters.update(word=word, tone=tone, job_word=job_word, act_word=act_word)

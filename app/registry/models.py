@@ -84,7 +84,8 @@ class BatchRow(Base):
 units = Table(
     "units",
     Base.metadata,
-    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    # 32 bits, unlike products.id: it makes row and index entry 8 bytes shorter each on PostgreSQL.
+    Column("product_id", Integer, primary_key=True, autoincrement=False),
     Column("serial", SerialText, primary_key=True),
     Column("unit_id", BigInteger, nullable=False),
     sqlite_with_rowid=False,

@@ -4,10 +4,8 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from app.core.authorisation import Principal, Role
-from app.core.services import Services
 from app.facts.epcis import NOWHERE, Place
 from app.facts.scans import Scan
 from app.facts.scans.scan import digest_id
@@ -61,7 +59,6 @@ def asker_role(principal: Principal, *, professional: bool) -> AskerRole:
 
 
 def make_scan(
-    services: Services,
     request: ScanRequest,
     *,
     principal: Principal,
@@ -70,6 +67,7 @@ def make_scan(
     code_digest: bytes,
     subject: str,
     now: int,
+    device_secret: bytes,
 ) -> Scan:
     """Make the scan to be stored, under the number for codes that are no unit of ours.
 
@@ -79,7 +77,7 @@ def make_scan(
     place = request.place if professional else coarse(request.place)
     return Scan(
         unit_id=digest_id(hashlib.sha256(subject.encode()).digest()),
-        device=_device(services, request, principal=principal, professional=professional, now=now),
+        device=_device(device_secret, request, principal=principal, professional=professional, now=now),
         key=request.key or secrets.token_hex(12),
         received_at=now,
         scanned_at=now if request.device_time is None else request.device_time,
@@ -109,23 +107,10 @@ def coarse(place: Place) -> Place:
     )
 
 
-def _device(
-    services: Services, request: ScanRequest, *, principal: Principal, professional: bool, now: int
-) -> str:
+def _device(secret: bytes, request: ScanRequest, *, principal: Principal, professional: bool, now: int) -> str:
     if professional:
         # The organisation in front keeps two organisations that call a till "1" apart.
         return f"{principal.organisation_id}:{request.device or principal.actor}"[:64]
-    day = datetime.fromtimestamp(now // 1000, UTC).date().isoformat()
+    day = now // 86_400_000
     told = f"{day}\0{request.remote_address}\0{request.device or ''}"
-    return "p:" + hmac.digest(_daily_key(services), told.encode(), hashlib.sha256)[:12].hex()
-
-
-def _daily_key(services: Services) -> bytes:
-    key = services.features.get(_DailyKey)
-    if key is None:
-        key = services.features[_DailyKey] = services.sealer.derive("devices of the public")
-    return bytes(key)
-
-
-class _DailyKey:
-    """Names the derived key among the features of the services."""
+    return "p:" + hmac.digest(secret, told.encode(), hashlib.sha256)[:12].hex()

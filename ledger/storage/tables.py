@@ -89,10 +89,19 @@ def append_only_ddl(dialect_name: str) -> list[str]:
     """
     if dialect_name == "sqlite":
         return [
-            f"CREATE TRIGGER {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
-            for table in APPEND_ONLY_TABLES
-            for operation in ("UPDATE", "DELETE")
+            *(
+                f"CREATE TRIGGER {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
+                for table in APPEND_ONLY_TABLES
+                for operation in ("UPDATE", "DELETE")
+            ),
+            # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
+            *(
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same_key(table)}) "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: this row exists already'); END"
+                for table in APPEND_ONLY_TABLES
+            ),
         ]
     refuse = (
         "CREATE OR REPLACE FUNCTION ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -107,6 +116,13 @@ def append_only_ddl(dialect_name: str) -> list[str]:
         for table in APPEND_ONLY_TABLES
     ]
     return [refuse, storage, *triggers]
+
+
+def _same_key(table_name: str) -> str:
+    """Give the condition that a row shares a key, primary or unique, with the new one."""
+    table = metadata.tables[table_name]
+    keys = [[column.name for column in table.primary_key], *([c.name] for c in table.columns if c.unique)]
+    return " OR ".join(" AND ".join(f'"{name}" = NEW."{name}"' for name in key) for key in keys)
 
 
 def create_schema(connection: Connection) -> None:

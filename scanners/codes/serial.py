@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from scanners.codes.check_digits import CHARACTER_VALUES
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import SERIAL_PATTERN
 
@@ -28,8 +29,20 @@ _OURS = re.compile(rf"[{ALPHABET}]{{{SERIAL_LENGTH},20}}")
 _TO_ALPHABET = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
 _CHUNK = 65_536
 
-_MINIMUM_GUESSPROOF_LENGTH = 12
+_MINIMUM_LENGTH = 12
 _MINIMUM_BITS = 60.0
+_LARGE_BATCH = 64
+_TAIL = 4
+_TOLERATED_SHARE = 0.01
+_CLASSES = (
+    (10, frozenset("0123456789")),
+    (16, frozenset("0123456789ABCDEF")),
+    (16, frozenset("0123456789abcdef")),
+    (32, frozenset(ALPHABET)),
+    (36, frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
+    (36, frozenset("0123456789abcdefghijklmnopqrstuvwxyz")),
+    (82, frozenset(CHARACTER_VALUES)),
+)
 
 
 def generate_handle() -> str:
@@ -70,33 +83,57 @@ def check_supplied_serial(text: str) -> str:
 
 
 def serials_are_unguessable(serials: Sequence[str]) -> bool:
-    """Judge whether serials of one batch look as if nobody could guess the next one (a heuristic, and strict).
+    """Judge whether the serials of one batch look as if nobody could guess another one (a heuristic, and strict).
 
-    False unless all of this holds: each has at least 12 characters; they are distinct; the characters that vary
-    carry at least 60 bits in all, measured position by position over the batch (a fixed prefix, a year or a counter's
-    leading zeros count nothing); and no two neighbours in sorted order share all but their last four varying
-    characters (counters and dense blocks do). The measure can not see a secret pattern: it is a necessary test. Small
-    batches can not show their entropy position by position, so each is measured by the classes of its characters.
+    False unless all of this holds: each has at least 12 characters; they are distinct; what varies over the batch
+    carries at least 60 bits, position by position (a fixed prefix, a year, a counter's leading zeros count nothing);
+    no more than one neighbour in a hundred, in sorted order, shares all but the last four characters (counters and
+    dense blocks do); and the steps from one to the next are not mostly the same. The measure can not see a secret
+    pattern: it is a necessary test, not a proof.
     """
-    if not serials or any(len(serial) < _MINIMUM_GUESSPROOF_LENGTH for serial in serials):
+    if not serials or not all(
+        len(serial) >= _MINIMUM_LENGTH and SERIAL_PATTERN.fullmatch(serial) for serial in serials
+    ):
         return False
     if len(set(serials)) != len(serials):
         return False
-    return _entropy_bits(serials) >= _MINIMUM_BITS and not _has_dense_neighbours(serials)
+    ordered = sorted(serials)
+    return _varying_bits(ordered) >= _MINIMUM_BITS and not _is_dense(ordered) and not _is_regular(ordered)
 
 
-def _entropy_bits(serials: Sequence[str]) -> float:
-    shortest = min(map(len, serials))
-    bits = 0.0
-    for position in range(shortest):
-        counts = Counter(serial[position] for serial in serials)
-        total = len(serials)
-        bits += -sum(n / total * math.log2(n / total) for n in counts.values())
-    return bits
+def _varying_bits(serials: Sequence[str]) -> float:
+    """Add up what each position carries: the measured entropy, which a small batch can not show.
+
+    Below 64 serials a varying position is credited with the characters seen anywhere in the varying positions, twice
+    as many as that at most, and no more than their class has.
+    """
+    columns = [column for column in zip(*serials, strict=False) if len(serials) == 1 or len(set(column)) > 1]
+    if len(serials) >= _LARGE_BATCH:
+        return sum(_entropy(column) for column in columns)
+    seen = {character for column in columns for character in column}
+    class_size = next(size for size, characters in _CLASSES if seen <= characters)
+    return len(columns) * math.log2(min(class_size, max(2 * len(seen), 1)))
 
 
-def _has_dense_neighbours(serials: Sequence[str]) -> bool:
-    return any(a[:-4] == b[:-4] for a, b in itertools.pairwise(sorted(serials)))
+def _entropy(column: Sequence[str]) -> float:
+    counts = Counter(column)
+    total = len(column)
+    measured = -sum(count / total * math.log2(count / total) for count in counts.values())
+    # Miller and Madow's correction: a sample shows less entropy than its source has.
+    return measured + (len(counts) - 1) / (2 * total * math.log(2))
+
+
+def _is_dense(ordered: Sequence[str]) -> bool:
+    close = sum(a[:-_TAIL] == b[:-_TAIL] for a, b in itertools.pairwise(ordered))
+    return close > _TOLERATED_SHARE * (len(ordered) - 1)
+
+
+def _is_regular(ordered: Sequence[str]) -> bool:
+    if len(ordered) < 3 or not all(serial.isalnum() for serial in ordered):
+        return False
+    numbers = sorted(int(serial, 36) for serial in ordered)
+    steps = Counter(b - a for a, b in itertools.pairwise(numbers))
+    return steps.most_common(1)[0][1] > max(1, len(ordered) // 10)
 
 
 def _chunks(count: int) -> Iterator[int]:

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ import pytest
 from ledger import merkle, tiles
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import LedgerError
+from ledger.export import export
+from ledger.log import Log, NewEntry
 from ledger.note import add_signatures
 from ledger.proof import UnitProof, verify_leaf_proof, verify_unit_proof
+from ledger.storage.engine import begin_write, create_database_engine
+from ledger.storage.tables import create_schema
 from ledger.strict import encode_base64
-from tests.small_log import SmallLog, TileStore, issuer_key, log_of, signer, unit_content, unit_proof
+from tests.small_log import ORIGIN, TileStore, issuer_key, log_of, signer, unit_content, unit_proof
 
 pytestmark = [
     pytest.mark.go,
@@ -198,38 +203,55 @@ def test_both_refuse_a_log_that_changed_what_it_had_shown(outside: Path, tmp_pat
     assert all(verdict.startswith("refused") for verdict in ask(outside, cases, tmp_path).values())
 
 
-def write_export(log: SmallLog, folder: Path) -> None:
-    """Lay a log out as C2SP tlog-tiles files."""
-    store = TileStore(tiles.LOG_HEIGHT, log.hashes())
-    files = {"checkpoint": log.checkpoint().note_text.encode()}
-    for (level, index), data in store.tiles.items():
-        width = len(data) // merkle.HASH_SIZE
-        files[tiles.tile_path(level, index, None if width == 256 else width)] = data
-    for first in range(0, len(log.leaves), 256):
-        bundle = log.leaves[first : first + 256]
-        path = tiles.tile_path("entries", first // 256, None if len(bundle) == 256 else len(bundle))
-        files[path] = b"".join(b"\x00\x41" + leaf.to_bytes() for leaf in bundle)
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
+@contextmanager
+def real_log(folder: Path, size: int) -> Iterator[Log]:
+    """A log in a database, with so many entries of the real kind."""
+    engine = create_database_engine(f"sqlite:///{folder / 'log.sqlite'}", durable=False)
+    with begin_write(engine) as connection:
+        create_schema(connection)
+    log = Log.open(engine, origin=ORIGIN, signer=signer())
+    entries = [NewEntry("test.event", bytes([at % 7]) * 32, b"e30.%x.c2ln" % at, "key-1") for at in range(size)]
+    for first in range(0, size, 200):
+        log.append_many(entries[first : first + 200])
+    log.checkpoint(at_least=size)
+    yield log
+    engine.dispose()
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 1000])
 def test_go_reads_an_exported_log_to_its_last_entry(outside: Path, tmp_path: Path, size: int) -> None:
-    write_export(log_of(size), tmp_path)
-    done = read_export(outside, tmp_path)
+    with real_log(tmp_path, size) as log:
+        export(log, tmp_path / "export")
+    done = read_export(outside, tmp_path / "export")
     assert (done.returncode, done.stdout) == (0, f"verified {size} entries\n"), done.stderr
 
 
 def test_go_finds_a_changed_byte_in_every_file_of_an_exported_log(outside: Path, tmp_path: Path) -> None:
-    write_export(log_of(600), tmp_path)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    folder = tmp_path / "export"
+    with real_log(tmp_path, 600) as log:
+        export(log, folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) == 8
     for path in files:
         original = path.read_bytes()
         path.write_bytes(original[:40] + bytes([original[40] ^ 1]) + original[41:])
-        assert read_export(outside, tmp_path).returncode == 1, path.name
+        assert read_export(outside, folder).returncode == 1, path.name
         path.write_bytes(original)
+
+
+def test_go_accepts_the_proofs_of_a_log_in_a_database(outside: Path, tmp_path: Path) -> None:
+    with real_log(tmp_path, 300) as log:
+        older = log.checkpoint()
+        cases = [
+            leaf_case(f"leaf-{index}", log.prove(index).encode(), log.entry(index).leaf.to_bytes())
+            for index in range(0, 300, 7)
+        ]
+        log.append(NewEntry("test.event", b"\x01" * 32, b"e30.bGF0ZXI.c2ln", "key-1"))
+        newer = log.checkpoint(at_least=301)
+        path = log.consistency_path(300, 301)
+    cases.append(consistency_case("growth", older.note_text, newer.note_text, path))
+    assert all(case.we_accept() for case in cases)
+    assert set(ask(outside, cases, tmp_path).values()) == {"accepted"}
 
 
 def read_export(outside: Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,8 @@
 """Write codes.json: codes good and bad with the verdict that each reader of this project must give.
 
-Run `python -m tests.vectors.make_codes` at the root; the file is the same on every run, and a test says so. Each class of cases
-states its expectation by construction (what was built, what was damaged), never by asking the implementation; the
-browser's verifier reads the same file. GTINs and SSCCs use the prefixes 950 and 952, which GS1 keeps for examples.
+Run `python -m tests.vectors.make_codes` at the root; the file is the same on every run, and a test says so. Each class
+of cases states its expectation by construction (what was built, what was damaged), never by asking the implementation;
+the browser's verifier reads the same file. GTINs and SSCCs use the prefixes 950 and 952, which GS1 keeps for examples.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "units",
-        sa.Column("product_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("product_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column(
             "serial",
             sa.String(length=20).with_variant(sa.String(length=20, collation="C"), "postgresql"),

@@ -169,7 +169,7 @@ def _compare_texts(due: Counter[str], found: list[FoundSymbol], *, page: int, dp
 def _read_page(pages: PdfPages, page: int, dpi: int, *, at_least: int) -> list[FoundSymbol]:
     """Read the QR symbols of a page strictly; only when some are missing, with the decoder's second chances."""
     with pages.drawn(page, dpi, hard=True) as pixels:
-        found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCode, strict=True)
+        found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCodeModel2, strict=True)
         if len(found) < at_least:
-            found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCode)
+            found = decode(pixels, page=page, dpi=dpi, formats=zxingcpp.BarcodeFormat.QRCodeModel2)
     return found

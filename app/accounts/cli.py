@@ -1,0 +1,130 @@
+"""`marchamo account`: what the registry's people do from the machine itself, on the database that the settings name."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.accounts import service
+from app.accounts.vocabulary import OrganisationStatus
+from app.core.authorisation import Principal, Role, permissions_of
+from app.core.bootstrap import open_services
+from app.core.clock import to_iso
+from app.core.config import Settings
+from app.core.services import Services
+
+COMMAND_LINE = Principal(
+    role=Role.PLATFORM_ADMINISTRATOR,
+    person_id=0,
+    permissions=permissions_of(Role.PLATFORM_ADMINISTRATOR),
+    name="command line",
+)
+"""Who decides when a command does: records say ``person:0``."""
+
+
+def _with_services(command: Callable[..., None]) -> Callable[..., None]:
+    """Open the database for the command and close it afterwards."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        services = open_services(Settings.from_environment())
+        try:
+            command(services, **options)
+        finally:
+            services.engine.dispose()
+
+    return run
+
+
+@click.group()
+def account() -> None:
+    """Organisations, administrators, rights and API keys."""
+
+
+@account.command()
+@click.option("--email", required=True)
+@click.option("--name", required=True, help="Name of the person.")
+@click.password_option(help="Asked for when it is not given; do not leave it in the shell's history.")
+@_with_services
+def administrator(services: Services, *, email: str, name: str, password: str) -> None:
+    """Add an administrator of the registry."""
+    registry = service.create_platform_administrator(services, email=email, password=password, name=name)
+    click.echo(f"{email} decides for {registry.name} ({registry.issuer}).")
+
+
+@account.command("list")
+@click.option("--status", type=click.Choice([status.value for status in OrganisationStatus]))
+@_with_services
+def list_command(services: Services, *, status: str | None) -> None:
+    """List organisations in order of arrival."""
+    table = Table("issuer", "name", "country", "kind", "status", "since")
+    cursor: str | None = None
+    with Session(services.engine) as session:
+        while True:
+            page = service.list_organisations(
+                session, status=OrganisationStatus(status) if status else None, cursor=cursor
+            )
+            for item in page.items:
+                since = to_iso(item.created_at)
+                table.add_row(item.issuer, item.name, item.country, item.kind.value, item.status.value, since)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    Console().print(table)
+
+
+@account.command()
+@click.argument("issuer")
+@click.option("--approve/--refuse", required=True, default=None)
+@click.option("--reason", required=True)
+@_with_services
+def decide(services: Services, *, issuer: str, approve: bool, reason: str) -> None:
+    """Decide on an organisation."""
+    decision = service.approve_organisation if approve else service.refuse_organisation
+    decided = decision(services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason)
+    click.echo(f"{decided.name} is {decided.status.value}; ledger entry {decided.log_index}.")
+
+
+@account.command()
+@_with_services
+def requests(services: Services) -> None:
+    """List requests for issuing rights that wait for a decision."""
+    table = Table("reference", "organisation", "kind", "number", "evidence")
+    with Session(services.engine) as session:
+        for right, organisation in service.list_right_requests(session):
+            table.add_row(right.reference, organisation.name, right.kind.value, right.value, right.evidence)
+    Console().print(table)
+
+
+@account.command("decide-right")
+@click.argument("reference")
+@click.option("--approve/--refuse", required=True, default=None)
+@click.option("--reason", required=True)
+@click.option("--quota", type=click.IntRange(min=1), help="Largest number of units.")
+@_with_services
+def decide_right(services: Services, *, reference: str, approve: bool, reason: str, quota: int | None) -> None:
+    """Decide on an issuing right."""
+    right = service.decide_right(
+        services, reference=reference, approve=approve, reason=reason, decided_by=COMMAND_LINE, quota=quota
+    )
+    click.echo(f"{right.value} is {right.status.value}; ledger entry {right.log_index}.")
+
+
+@account.command("api-key")
+@click.argument("issuer")
+@click.option("--name", required=True, help="What the machine is called.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True)
+@_with_services
+def api_key(services: Services, *, issuer: str, name: str, role: str, days: int) -> None:
+    """Make an API key for an organisation; the secret is printed once, alone on standard output."""
+    with Session(services.engine) as session:
+        organisation = service.organisation_by_issuer(session, issuer)
+    caller = Principal(organisation_id=organisation.id, role=Role.OWNER, person_id=0)
+    key, secret = service.create_api_key(services, principal=caller, name=name, role=Role(role), scopes=None, days=days)
+    click.echo(f"{key.role.value} of {organisation.name}, until {to_iso(key.expires_at)}:", err=True)
+    click.echo(secret)

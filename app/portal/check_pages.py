@@ -1,0 +1,134 @@
+"""Check codes by text or photo, and say what is done with the unit in the hand."""
+
+import secrets
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template, request
+from werkzeug.datastructures import FileStorage
+
+from app.core.authorisation import Permission, Principal, current_principal, public, requires
+from app.core.errors import AppError, Invalid, TooLarge
+from app.core.services import services
+from app.facts.vocabulary import EVENT_RULES
+from app.verification import service as verification
+from app.verification.actions import EVENT_OF, Action
+from app.verification.answer import VerdictAnswer
+from app.verification.request import ScanRequest
+from app.verification.verdict import Summary
+from scanners.images import ImageError, read_symbols
+
+blueprint = Blueprint("check_pages", __name__)
+
+MAX_PHOTO = 10 * 1024 * 1024
+MAX_CODE = 2048
+MAX_FOUND = 20
+"""Codes of one photo that are looked up."""
+PDF_MAGIC = b"%PDF-"
+
+ONE_TAP = (Action.SELL, Action.DISPENSE, Action.RETURN, Action.HOLD, Action.SEIZE, Action.RELEASE)
+"""Acts offered beside a verdict, in this order, to those who may do them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A code of a photo and what the registry says to it."""
+
+    text: str
+    summary: Summary
+
+
+@blueprint.get("/check")
+@public
+def check_form() -> str:
+    """Show the ways to check a code."""
+    return _form(None)
+
+
+@blueprint.post("/check")
+@public
+def check() -> str | tuple[str, int]:
+    """Answer for the code of a text, or for the codes of a photo. Nothing is recorded."""
+    request.max_content_length = MAX_PHOTO + 64 * 1024
+    photo = request.files.get("photo")
+    text = request.form.get("code", "").strip()
+    try:
+        if photo is not None and photo.filename:
+            return _answer_photo(photo)
+        if not text:
+            raise Invalid("Choose a photo, or paste the text of the code.")
+        if len(text) > MAX_CODE:
+            raise TooLarge("A code has at most %(limit)s characters.", limit=MAX_CODE)
+        return verdict_page(verification.look(services(), text=text, principal=current_principal()), text)
+    except AppError as error:
+        return _form(error, text[:MAX_CODE]), int(error.status)
+
+
+@blueprint.post("/act")
+@requires(Permission.VERIFY_PROFESSIONAL)
+def act() -> str:
+    """Record one act with one unit, as one scan and one event, and show the new answer."""
+    text, named = request.form.get("code", "")[:MAX_CODE].strip(), request.form.get("action", "")
+    if named not in {action.value for action in ONE_TAP}:
+        raise Invalid("This page does not know that act.")
+    answers = verification.act_on_units(
+        services(),
+        texts=[text],
+        principal=current_principal(),
+        request=ScanRequest(action=Action(named), key=request.form.get("once", "")[:64] or None),
+    )
+    item = answers[0]
+    if item.answer is None:
+        raise Invalid("The code could not be read.")
+    return verdict_page(item.answer, text)
+
+
+def verdict_page(answer: VerdictAnswer, text: str) -> str:
+    """Show a verdict, with the acts that the caller may do on a registered unit."""
+    acts = acts_of(current_principal()) if answer.unit is not None else []
+    return render_template(
+        "verification/verdict.html", answer=answer, text=text, acts=acts, once=secrets.token_hex(12)
+    )
+
+
+def acts_of(principal: Principal) -> list[Action]:
+    """Give the acts to offer the caller."""
+    return [action for action in ONE_TAP if principal.may(EVENT_RULES[EVENT_OF[action]].permission)]
+
+
+def _form(error: AppError | None, code: str = "") -> str:
+    return render_template("portal/check.html", error=error, code=code)
+
+
+def _answer_photo(photo: FileStorage) -> str:
+    content = photo.stream.read(MAX_PHOTO + 1)
+    if len(content) > MAX_PHOTO:
+        raise TooLarge("The photo is larger than 10 MB.", fix="Take it again with a lower resolution.")
+    if content.startswith(PDF_MAGIC):
+        # PDFium has no time limit of its own, so a page that anybody can reach reads pictures only.
+        raise Invalid("This is a PDF, not a photo.", fix="Take a photo or a screenshot of the label.")
+    try:
+        symbols = read_symbols(content)
+    except ImageError as error:
+        raise Invalid("The photo cannot be read.", code=error.code, fix="Choose a JPEG, PNG or WebP picture.") from error
+    texts = list(dict.fromkeys(symbol.scanner_text for symbol in symbols))
+    if not texts:
+        raise Invalid(
+            "There is no readable code in the photo.",
+            code="no_code",
+            fix="Go closer, hold still, avoid reflections, and take the photo again.",
+        )
+    looked = [found for found in map(_look, texts[:MAX_FOUND]) if found is not None]
+    if len(texts) == 1 and looked:
+        return verdict_page(looked[0][1], looked[0][0])
+    if not looked:
+        raise Invalid("The code in the photo is of another kind and says nothing to this registry.", code="other_code")
+    found = [Found(text, answer.verdict.summary) for text, answer in looked]
+    return render_template("portal/checked.html", found=found, skipped=len(texts) - len(found))
+
+
+def _look(text: str) -> tuple[str, VerdictAnswer] | None:
+    """Give the text with its answer; None for a symbol that is no code in any syntax known here (a plain EAN, say)."""
+    try:
+        return text, verification.look(services(), text=text, principal=current_principal())
+    except AppError:
+        return None
