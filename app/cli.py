@@ -26,6 +26,7 @@ PARTS = {
     "ledger": ("ledger.cli", "ledger", "Audit, export and prove the ledger."),
     "scan": ("scanners.cli", "scan", "Read label images and PDFs and verify what they say."),
     "verify-proof": ("scanners.cli", "verify_proof", "Check a receipt or a proof bundle, without any database."),
+    "trust": ("scanners.cli", "trust", "Fetch a registry's trust list, to judge without a connection."),
     "demo": ("app.demo.cli", "demo", "Tell the whole story on a fresh database, in less than a minute."),
     "demo-firm": ("app.demo.cli", "demo_firm", "Make sure that the demo firm exists and print how to act for it."),
     "facts": ("app.facts.cli", "facts", "Rebuild what is derived from events."),

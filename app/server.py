@@ -42,7 +42,6 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.warning,
         log_access=False,
         respawn_failed_workers=True,
-        process_name="marchamo",
     )
     try:
         server.serve()
@@ -75,7 +74,7 @@ class WorkerKeeper:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             # A group of its own: Ctrl-C reaches the server only, and the server decides when the worker stops.
-            self._child = subprocess.Popen([sys.executable, "-m", "app", "worker"], start_new_session=True)  # noqa: S603
+            self._child = subprocess.Popen([sys.executable, "-m", "app", "worker"], start_new_session=True)
             status = self._child.wait()
             if not self._stopping.is_set():
                 logger.error("worker ended, starting it again", status=status)

@@ -157,7 +157,7 @@ class _Audit:
             select(checkpoints.size, checkpoints.note).where(checkpoints.size > after, checkpoints.size <= upto)
         )
         stated = {size: (prev_size, root) for size, prev_size, root in head_rows}
-        notes: dict[int, str] = dict(note_rows.tuples().all())
+        notes: dict[int, str] = {row[0]: row[1] for row in note_rows}
         base, taken = builder.size, 0
         for size in sorted(stated.keys() | notes.keys()):
             builder.extend(hashes[taken : size - base])

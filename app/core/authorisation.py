@@ -150,7 +150,7 @@ def current_organisation_id() -> int:
     return organisation_id
 
 
-def permission_of_endpoint(endpoint: str, method: str) -> Permission | None | str:
+def permission_of_endpoint(endpoint: str, method: str) -> Permission | str | None:
     """The permission a route asks for; None when public; the text "unlisted" when it says nothing."""
     if endpoint in FRAMEWORK_ENDPOINTS:
         return None

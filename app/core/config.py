@@ -21,7 +21,8 @@ class SettingsError(ValueError):
 
 
 def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "secret": secret})
+    # A secret stays out of repr, and so out of traces and logs.
+    return field(default=default, repr=not secret, metadata={"meaning": meaning, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,8 @@ class Settings:
             address = getattr(self, name)
             parts = urlsplit(address)
             if address and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/")):
-                raise SettingsError(f"{PREFIX}{name.upper()} must be http(s)://host[:port] with no path, not {address!r}")
+                variable = f"{PREFIX}{name.upper()}"
+                raise SettingsError(f"{variable} must be http(s)://host[:port] with no path, not {address!r}")
         if self.scan_durability not in ("kill", "power"):
             raise SettingsError(f"{PREFIX}SCAN_DURABILITY must be kill or power, not {self.scan_durability!r}")
         if self.key_encryption_key and len(self.key_encryption_key) != 32:

@@ -3,7 +3,7 @@
 The API takes no cookies: a request with an Authorization header or without a session cannot be forged by a page.
 """
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from app.core.errors import AppError
@@ -21,8 +21,8 @@ def install(app: Flask) -> None:
         if request.method in ("POST", "PUT", "PATCH", "DELETE") and not request.path.startswith("/v1/"):
             guard.protect()
 
-    @app.errorhandler(CSRFError)
-    def refuse(_error: CSRFError) -> object:
-        return answer_app_error(
-            AppError("This page was open too long or came from elsewhere. Load it again and repeat.", code="csrf")
-        )
+    def refuse(_error: CSRFError) -> Response:
+        sentence = "This page was open too long or came from elsewhere. Load it again and repeat."
+        return answer_app_error(AppError(sentence, code="csrf"))
+
+    app.register_error_handler(CSRFError, refuse)

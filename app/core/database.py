@@ -9,7 +9,16 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from ledger.storage.engine import begin_write, create_database_engine
 
-__all__ = ["Base", "BigId", "Bytes", "Milliseconds", "create_database_engine", "request_session", "session_on", "write_session"]
+__all__ = [
+    "Base",
+    "BigId",
+    "Bytes",
+    "Milliseconds",
+    "create_database_engine",
+    "request_session",
+    "session_on",
+    "write_session",
+]
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit identifier; on SQLite every INTEGER has 64 bits and only INTEGER numbers itself."""
@@ -36,11 +45,12 @@ class Base(DeclarativeBase):
 def session_on(connection: Connection) -> Iterator[Session]:
     """A session that joins the transaction of `connection`: for the `apply` that `Log.append` runs.
 
-    It flushes at the end and never commits: the committer's transaction decides.
+    It works under a savepoint of its own, released at the end: a statement that the database refuses must not take
+    the committer's savepoint, and with it the work of others, along. The outer transaction decides.
     """
-    with Session(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False) as session:
+    with Session(bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
         yield session
-        session.flush()
+        session.commit()
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class FastJSONProvider(JSONProvider):
         return Response(body, mimetype="application/json")
 
 
-class ProblemApi(Api):
+class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest whose errors are RFC 9457 problem details in one shape with our own errors."""
 
     def handle_http_exception(self, error: HTTPException) -> Response:
@@ -73,8 +73,8 @@ def wants_json() -> bool:
     """Whether the caller is a machine: an API path, or a client that prefers JSON to HTML."""
     if request.path.startswith(("/v1/", "/openapi")):
         return True
-    best = request.accept_mimetypes.best_match(["text/html", "application/json", "application/problem+json"], "text/html")
-    return best != "text/html"
+    offered = ["text/html", "application/json", "application/problem+json"]
+    return request.accept_mimetypes.best_match(offered, "text/html") != "text/html"
 
 
 def problem_response(error: AppError) -> Response:
@@ -129,7 +129,7 @@ def answer_ledger_error(error: LedgerError) -> Response:
 
 def answer_unexpected(error: Exception) -> Response:
     """Anything else: logged with its trace, answered with a constant shape that tells nothing about the inside."""
-    logger.exception("unexpected error", path=request.path, error=type(error).__name__)
+    logger.error("unexpected error", path=request.path, error=type(error).__name__, exc_info=error)
     return _answer_with_status(AppError("Something went wrong inside the registry.", code="internal_error"), 500)
 
 

@@ -5,7 +5,6 @@ progress report, and is run again from the start when its worker died: handlers 
 """
 
 import secrets
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -179,7 +178,7 @@ def run_next(engine: Engine, handlers: Mapping[str, Handler]) -> bool:
         _finish(engine, job.id, JobState.FAILED, problem=refusal.problem())
     except Exception:
         # The worker must survive any one job; the cause goes to the log, not to the caller.
-        log.error("job failed", trace=traceback.format_exc())
+        log.exception("job failed")
         problem = AppError("The work failed inside the registry; nothing was kept.", code="internal_error").problem()
         _finish(engine, job.id, JobState.FAILED, problem=problem)
     else:

@@ -86,8 +86,8 @@ class HeldConnection:
 
     def _open(self) -> Any:
         pooled = self._engine.raw_connection()
-        pooled.detach()  # it belongs to the thread now and never goes back
         connection: Any = pooled.driver_connection
+        pooled.detach()  # it belongs to the thread now and never goes back to the pool
         self._opened.append((os.getpid(), connection))
         if isinstance(connection, psycopg.Connection):
             connection.autocommit = True

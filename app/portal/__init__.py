@@ -12,15 +12,19 @@ def install(app: Flask, api: ProblemApi) -> None:
         check_pages,
         context,
         goods_pages,
+        import_pages,
         job_pages,
         pages,
         public_pages,
+        sentences,
         words,
     )
 
     context.install(app)
     words.install(app)
+    sentences.install(app)
     app.jinja_env.filters["expiry_date"] = goods_pages.expiry_date
-    for module in (public_pages, check_pages, pages, goods_pages, job_pages):
+    app.jinja_env.globals.update(acts_for=check_pages.acts_for, new_key=check_pages.new_key)
+    for module in (public_pages, check_pages, pages, goods_pages, import_pages, job_pages):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(api_docs.make_blueprint(api))

@@ -2,17 +2,19 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, render_template, request
 from werkzeug.datastructures import FileStorage
 
-from app.core.authorisation import Permission, Principal, current_principal, public, requires
-from app.core.errors import AppError, Invalid, TooLarge
+from app.core.authorisation import Permission, current_principal, public, requires
+from app.core.errors import AppError, Invalid, Malformed, TooLarge
 from app.core.services import services
 from app.facts.vocabulary import EVENT_RULES
 from app.verification import service as verification
 from app.verification.actions import EVENT_OF, Action
 from app.verification.answer import VerdictAnswer
+from app.verification.limits import refuse_flood
 from app.verification.request import ScanRequest
 from app.verification.verdict import Summary
 from scanners.images import ImageError, read_symbols
@@ -37,6 +39,13 @@ class Found:
     summary: Summary
 
 
+@blueprint.url_value_preprocessor
+def allow_photos(endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Let photos be larger than other bodies; told here, before the check of the form's token reads the body."""
+    if endpoint == f"{blueprint.name}.{check.__name__}":
+        request.max_content_length = MAX_PHOTO + 64 * 1024
+
+
 @blueprint.get("/check")
 @public
 def check_form() -> str:
@@ -48,7 +57,7 @@ def check_form() -> str:
 @public
 def check() -> str | tuple[str, int]:
     """Answer for the code of a text, or for the codes of a photo. Nothing is recorded."""
-    request.max_content_length = MAX_PHOTO + 64 * 1024
+    refuse_flood(services(), request.remote_addr)
     photo = request.files.get("photo")
     text = request.form.get("code", "").strip()
     try:
@@ -58,7 +67,7 @@ def check() -> str | tuple[str, int]:
             raise Invalid("Choose a photo, or paste the text of the code.")
         if len(text) > MAX_CODE:
             raise TooLarge("A code has at most %(limit)s characters.", limit=MAX_CODE)
-        return verdict_page(verification.look(services(), text=text, principal=current_principal()), text)
+        return _verdict(_look(text), text)
     except AppError as error:
         return _form(error, text[:MAX_CODE]), int(error.status)
 
@@ -66,33 +75,39 @@ def check() -> str | tuple[str, int]:
 @blueprint.post("/act")
 @requires(Permission.VERIFY_PROFESSIONAL)
 def act() -> str:
-    """Record one act with one unit, as one scan and one event, and show the new answer."""
-    text, named = request.form.get("code", "")[:MAX_CODE].strip(), request.form.get("action", "")
+    """Record one act with one unit, as one scan and one event, and show what came of it."""
+    named = request.form.get("action", "")
     if named not in {action.value for action in ONE_TAP}:
         raise Invalid("This page does not know that act.")
-    answers = verification.act_on_units(
+    text = request.form.get("code", "")[:MAX_CODE].strip()
+    answer = verification.verify_and_act(
         services(),
-        texts=[text],
+        text=text,
         principal=current_principal(),
-        request=ScanRequest(action=Action(named), key=request.form.get("once", "")[:64] or None),
+        request=ScanRequest(
+            action=Action(named),
+            key=request.form.get("once", "")[:24] or None,
+            remote_address=request.remote_addr or "",
+        ),
     )
-    item = answers[0]
-    if item.answer is None:
-        raise Invalid("The code could not be read.")
-    return verdict_page(item.answer, text)
+    return _verdict(answer, text)
 
 
-def verdict_page(answer: VerdictAnswer, text: str) -> str:
-    """Show a verdict, with the acts that the caller may do on a registered unit."""
-    acts = acts_of(current_principal()) if answer.unit is not None else []
-    return render_template(
-        "verification/verdict.html", answer=answer, text=text, acts=acts, once=secrets.token_hex(12)
-    )
-
-
-def acts_of(principal: Principal) -> list[Action]:
-    """Give the acts to offer the caller."""
+def acts_for(answer: VerdictAnswer) -> list[Action]:
+    """Give the acts to offer the caller beside a verdict: none where there is no registered unit."""
+    principal = current_principal()
+    if answer.unit is None or answer.action is not None:
+        return []
     return [action for action in ONE_TAP if principal.may(EVENT_RULES[EVENT_OF[action]].permission)]
+
+
+def new_key() -> str:
+    """Make the key of one form, so that sending it twice records once."""
+    return secrets.token_hex(12)
+
+
+def _verdict(answer: VerdictAnswer, text: str) -> str:
+    return render_template("verification/verdict.html", answer=answer, text=text)
 
 
 def _form(error: AppError | None, code: str = "") -> str:
@@ -109,7 +124,9 @@ def _answer_photo(photo: FileStorage) -> str:
     try:
         symbols = read_symbols(content)
     except ImageError as error:
-        raise Invalid("The photo cannot be read.", code=error.code, fix="Choose a JPEG, PNG or WebP picture.") from error
+        raise Invalid(
+            "The photo cannot be read.", code=error.code, fix="Choose a JPEG, PNG or WebP picture."
+        ) from error
     texts = list(dict.fromkeys(symbol.scanner_text for symbol in symbols))
     if not texts:
         raise Invalid(
@@ -117,18 +134,24 @@ def _answer_photo(photo: FileStorage) -> str:
             code="no_code",
             fix="Go closer, hold still, avoid reflections, and take the photo again.",
         )
-    looked = [found for found in map(_look, texts[:MAX_FOUND]) if found is not None]
+    looked = [(text, answer) for text in texts[:MAX_FOUND] if (answer := _look_if_readable(text)) is not None]
     if len(texts) == 1 and looked:
-        return verdict_page(looked[0][1], looked[0][0])
+        return _verdict(looked[0][1], looked[0][0])
     if not looked:
         raise Invalid("The code in the photo is of another kind and says nothing to this registry.", code="other_code")
     found = [Found(text, answer.verdict.summary) for text, answer in looked]
     return render_template("portal/checked.html", found=found, skipped=len(texts) - len(found))
 
 
-def _look(text: str) -> tuple[str, VerdictAnswer] | None:
-    """Give the text with its answer; None for a symbol that is no code in any syntax known here (a plain EAN, say)."""
+def _look(text: str) -> VerdictAnswer:
+    return verification.look(
+        services(), text=text, principal=current_principal(), remote_address=request.remote_addr or ""
+    )
+
+
+def _look_if_readable(text: str) -> VerdictAnswer | None:
+    """Give the answer; None for a symbol that is no code in any syntax known here."""
     try:
-        return text, verification.look(services(), text=text, principal=current_principal())
-    except AppError:
+        return _look(text)
+    except Malformed:
         return None

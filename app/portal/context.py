@@ -82,11 +82,6 @@ def moment(milliseconds: int | None) -> str:
     return f"{format_datetime(when, 'd MMM y, HH:mm', locale=FIGURES[choose_language()])} UTC"
 
 
-def translated(text: object) -> str:
-    """Give a sentence that another part wrote in English, in the reader's language."""
-    return str(gettext(str(text))) if text else ""
-
-
 def remember_language(response: Response) -> Response:
     """Keep a choice made with ``?lang=`` for the next pages."""
     asked = request.args.get("lang")
@@ -99,7 +94,7 @@ def remember_language(response: Response) -> Response:
 
 def install(app: Flask) -> None:
     """Register filters, variables and the language cookie."""
-    app.jinja_env.filters.update(number=number, moment=moment, translated=translated)
+    app.jinja_env.filters.update(number=number, moment=moment)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.after_request(remember_language)

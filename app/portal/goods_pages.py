@@ -1,5 +1,6 @@
 """Pages of products and batches: register, make codes, say what happened to a batch."""
 
+import re
 import secrets
 from calendar import monthrange
 from datetime import date
@@ -8,22 +9,21 @@ from flask import Blueprint, flash, redirect, render_template, request
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from app.accounts import service as accounts
-from app.accounts.vocabulary import OrganisationKind
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
-from app.core.clock import now_ms
 from app.core.database import request_session
-from app.core.errors import AppError, FieldFault, Forbidden, Invalid
+from app.core.errors import AppError, Conflict, Invalid
 from app.core.services import services
 from app.facts import service as facts
 from app.facts.service.projections import read_batch_state
-from app.facts.vocabulary import EVENT_RULES, EventKind, Status
+from app.facts.vocabulary import Status
 from app.portal.addresses import verify_path
 from app.portal.words import word
 from app.registry import service as registry
 from app.registry.labels.layouts import LAYOUTS
 from app.registry.unit_id import MAX_BATCH_SIZE
+from app.verification import service as verification
+from app.verification.actions import Action
 
 blueprint = Blueprint("goods_pages", __name__)
 
@@ -32,7 +32,9 @@ CHOICES = 200
 """Products offered in the choice of the commission form."""
 FIRST_CODES = 5
 LABEL_JOBS = 5
-BATCH_EVENTS = (EventKind.ACTIVATED, EventKind.RECALLED, EventKind.RECALL_LIFTED)
+BATCH_ACTS = (Action.ACTIVATE, Action.RECALL, Action.LIFT_RECALL)
+MAX_NOTE = 500
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 NO_UNIT = -1
 """The number of no unit: its history is that of its whole batch."""
 
@@ -140,38 +142,44 @@ def batch(handle: str) -> str:
     return _batch_page(handle, None)
 
 
-@blueprint.post("/batches/<handle>/events")
+@blueprint.post("/batches/<handle>/acts")
 @requires(Permission.BATCH_READ)
-def record_batch_event(handle: str) -> Response | tuple[str, int]:
+def act_on_batch(handle: str) -> Response | tuple[str, int]:
     """Record what happened to the whole batch."""
-    session, principal, organisation_id = request_session(), current_principal(), current_organisation_id()
-    found = registry.find_batch(session, handle, organisation_id=organisation_id)
+    named = request.form.get("action", "")
+    if named not in {action.value for action in BATCH_ACTS}:
+        raise Invalid("This page does not know that act.")
+    action = Action(named)
     try:
-        kind = EventKind(request.form.get("kind", ""))
-    except ValueError as error:
-        raise Invalid("This page does not know that event.") from error
-    if kind not in BATCH_EVENTS or not principal.may(EVENT_RULES[kind].permission):
-        raise Forbidden
-    organisation = accounts.organisation_by_id(session, organisation_id)
-    signer = accounts.statement_signer(session, services().sealer, organisation_id=organisation_id)
-    session.rollback()
-    try:
-        facts.record_event(
+        verification.act_on_batch(
             services(),
-            kind=kind,
-            organisation_id=organisation_id,
-            issuer=organisation.issuer,
-            signer=signer,
-            actor=principal.actor,
-            goods=registry.goods_of_batch(found),
-            is_authority=organisation.kind is OrganisationKind.AUTHORITY,
-            event_time=now_ms(),
-            note=request.form.get("note", "").strip()[:500],
+            handle=handle,
+            action=action,
+            principal=current_principal(),
+            key=request.form.get("once", "")[:24] or None,
+            note=request.form.get("note", "").strip()[:MAX_NOTE],
         )
-    except AppError as error:
+    except (Conflict, Invalid) as error:
         return _batch_page(handle, error), int(error.status)
-    flash(gettext("Recorded: %(event)s", event=word(kind)), "good")
+    flash(gettext("Recorded: %(act)s", act=word(action)), "good")
     return redirect(f"/batches/{handle}", 303)
+
+
+@blueprint.post("/batches/<handle>/labels")
+@requires(Permission.LABEL_PRINT)
+def make_labels(handle: str) -> Response | tuple[str, int]:
+    """Queue the drawing of the labels of a batch."""
+    wanted = registry.LabelRequest(handle=handle, layout=request.form.get("layout", ""))
+    try:
+        job = registry.request_labels(
+            services(),
+            principal=current_principal(),
+            request=wanted,
+            idempotency_key=request.form.get("once", "")[:64] or None,
+        )
+    except (Conflict, Invalid) as error:
+        return _batch_page(handle, error), int(error.status)
+    return redirect(f"/jobs/{job.id}", 303)
 
 
 def _product_form(given: dict[str, str], error: AppError | None) -> str:
@@ -196,7 +204,9 @@ def _batch_page(handle: str, error: AppError | None) -> str:
     found = registry.find_batch(session, handle, organisation_id=organisation_id)
     statuses = sorted(read_batch_state(session.connection(), found.id).statuses)
     labels = jobs.list_jobs(session, organisation_id=organisation_id, kind=registry.JobKind.LABELS)
-    codes = registry.codes_of_batch(session, services().sealer, found, stem=services().settings.code_stem, count=FIRST_CODES)
+    codes = registry.codes_of_batch(
+        session, services().sealer, found, stem=services().settings.code_stem, count=FIRST_CODES
+    )
     return render_template(
         "registry/batch.html",
         batch=found,
@@ -232,28 +242,22 @@ def _sector(text: str) -> registry.Sector:
 
 
 def _commission_request(given: dict[str, str]) -> registry.CommissionRequest:
-    serials = tuple(line.strip() for line in given["serials"].splitlines() if line.strip())
-    faults = []
-    if bool(serials) == bool(given["quantity"]):
-        faults.append(FieldFault("quantity", "Give either the number of units or your own serial numbers."))
-    if given["quantity"] and not (given["quantity"].isascii() and given["quantity"].isdigit() and len(given["quantity"]) < 10):
-        faults.append(FieldFault("quantity", "The number of units is a whole number."))
-    if faults:
-        raise Invalid("Some of the entries can not be used.", faults=tuple(faults))
+    lines = [(number, line.strip()) for number, line in enumerate(given["serials"].splitlines(), 1) if line.strip()]
+    quantity = given["quantity"]
+    if bool(lines) == bool(quantity):
+        raise Invalid("Give either the number of units or your own serial numbers.")
+    if quantity and not _WHOLE_NUMBER.fullmatch(quantity):
+        raise Invalid("The number of units is a whole number.")
     return registry.CommissionRequest(
         product=given["product"],
         profile=registry.Profile.COMPACT if given["profile"] == "compact" else registry.Profile.SIGNED,
-        quantity=int(given["quantity"]) if given["quantity"] else None,
-        serials=serials or None,
-        serial_places=tuple(f"line {number}" for number, line in _numbered(given["serials"]) if line) if serials else None,
+        quantity=int(quantity) if quantity else None,
+        serials=tuple(line for _, line in lines) or None,
+        serial_places=tuple(f"line {number}" for number, _ in lines) or None,
         lot=given["lot"] or None,
         expiry=_six_digits(given["expiry"]),
         note=given["note"],
     )
-
-
-def _numbered(text: str) -> list[tuple[int, str]]:
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
 
 
 def _six_digits(text: str) -> str | None:

@@ -7,6 +7,7 @@ looked up when they are shown, so no call of gettext stands beside them.
 
 import ast
 from collections.abc import Iterator
+from string import ascii_lowercase
 from typing import IO
 
 Message = tuple[int, str | None, str | tuple[str, ...] | tuple[tuple[str, str], str], list[str]]
@@ -41,11 +42,17 @@ FAULTS = {"FieldFault": 1, "add": 1}
 """Calls that note a fault, and the position of their sentence."""
 
 
+SENTENCES = frozenset({"message", "sentence"})
+"""Names under which a sentence waits for its use."""
+
+
 def extract(file: IO[bytes], *_keywords_and_tags: object, **_options: object) -> Iterator[Message]:
     """Find the texts of a Python source: Babel's extraction method, whose further arguments are not needed."""
     for node in ast.walk(ast.parse(file.read())):
         if isinstance(node, ast.Call):
             yield from _of_call(node)
+        elif isinstance(node, ast.Assign):
+            yield from _of_assignment(node)
         elif isinstance(node, ast.ClassDef):
             yield from _of_class(node)
 
@@ -68,6 +75,13 @@ def _of_call(node: ast.Call) -> Iterator[Message]:
             yield keyword.value.lineno, "gettext", text, []
 
 
+def _of_assignment(node: ast.Assign) -> Iterator[Message]:
+    """Find a sentence that gets a name before it is put into a fault or an answer."""
+    text = _text(node.value)
+    if text and any(_name(target) in SENTENCES for target in node.targets):
+        yield node.lineno, "gettext", text, []
+
+
 def _of_class(node: ast.ClassDef) -> Iterator[Message]:
     """Find the default of a parameter named `message` of a refusal's own class."""
     for function in (part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"):
@@ -85,4 +99,11 @@ def _name(function: ast.expr) -> str:
 
 
 def _text(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+    """Give the text of a literal; the figures of an f-string become places %(a)s, %(b)s ... (see `sentences`)."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if not isinstance(node, ast.JoinedStr):
+        return None
+    letters = iter(ascii_lowercase)
+    parts = [str(part.value) if isinstance(part, ast.Constant) else f"%({next(letters)})s" for part in node.values]
+    return "".join(parts)

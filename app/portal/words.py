@@ -104,7 +104,6 @@ ACTIONS: dict[StrEnum, LazyString] = {
     Action.HOLD: _p("act", "Hold"),
     Action.SEIZE: _p("act", "Seize"),
     Action.RELEASE: _p("act", "Release"),
-    Action.UNDO: _p("act", "Undo"),
 }
 
 RISKS: dict[StrEnum, LazyString] = {
@@ -209,8 +208,9 @@ ROLES: dict[StrEnum, LazyString] = {
 }
 
 _TABLES = (
-    SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, ACTIONS, RISKS, LABOUR, REASONS, PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES
-)  # fmt: skip
+    *(SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, ACTIONS, RISKS, LABOUR, REASONS),
+    *(PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES),
+)
 
 _TONES: dict[Tone, tuple[StrEnum, ...]] = {
     Tone.GOOD: (Summary.PASS, Authenticity.REGISTERED, Status.ACTIVE, Risk.NONE, JobState.DONE),

@@ -5,5 +5,8 @@ from flask import Flask
 from app.core.http import ProblemApi
 
 
-def install(app: Flask, api: ProblemApi) -> None:
-    """Register routes, pages and commands."""
+def install(app: Flask, api: ProblemApi) -> None:  # noqa: ARG001  every feature is installed alike
+    """Register the routes."""
+    from app.registry import api as routes  # noqa: PLC0415  routes need the application's packages loaded
+
+    api.register_blueprint(routes.blueprint)

@@ -28,6 +28,13 @@ class Sector(StrEnum):
     OTHER = "other"
 
 
+class LabelFormat(StrEnum):
+    """Files that printers take."""
+
+    PDF = "pdf"
+    ZPL = "zpl"
+
+
 class JobKind(StrEnum):
     """Work of this feature that runs in the worker."""
 

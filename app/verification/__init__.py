@@ -1,4 +1,4 @@
-"""The verdict: one answer from registry, state and signature, with reasons, a proof and a signed receipt."""
+"""The verdict that joins registry, facts and risk; an act on goods writes one scan and one event; signed receipts."""
 
 from flask import Flask
 
@@ -7,3 +7,9 @@ from app.core.http import ProblemApi
 
 def install(app: Flask, api: ProblemApi) -> None:
     """Register routes, pages and commands."""
+    from app.verification import api as routes  # noqa: PLC0415  routes need the application's packages loaded
+    from app.verification import log_pages, pages  # noqa: PLC0415
+
+    api.register_blueprint(routes.blueprint)
+    app.register_blueprint(log_pages.blueprint)
+    pages.install(app)

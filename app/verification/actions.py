@@ -25,7 +25,6 @@ class Action(StrEnum):
     HOLD = "hold"
     SEIZE = "seize"
     RELEASE = "release"
-    UNDO = "undo"
 
 
 EVENT_OF: dict[Action, EventKind] = {
@@ -44,7 +43,6 @@ EVENT_OF: dict[Action, EventKind] = {
     Action.HOLD: EventKind.HELD,
     Action.SEIZE: EventKind.SEIZED,
     Action.RELEASE: EventKind.RELEASED,
-    Action.UNDO: EventKind.UNDONE,
 }
 """Acts that change something; the others are scans and nothing else."""
 

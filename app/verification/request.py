@@ -24,8 +24,8 @@ class ScanRequest:
 
     device: the sender's own name for the device that scanned. device_time: its clock in ms, None when not told. key:
     makes the scan unique for the unit and device; the same again is a retry. nonce: comes back in the receipt.
-    operator_saw: the verdict shown to the person, for scans made offline. on_offer: the goods are for sale. note and
-    undoes go with the event of an action.
+    operator_saw: the verdict shown to the person, for scans made offline. on_offer: the goods are for sale. note goes
+    with the event of an action.
     """
 
     action: Action = Action.CHECK
@@ -38,7 +38,6 @@ class ScanRequest:
     on_offer: bool = False
     place: Place = NOWHERE
     note: str = ""
-    undoes: str | None = None
     correlation: str | None = None
     remote_address: str = ""
 

@@ -21,7 +21,7 @@ MANY_DEVICES = 5
 
 _ENDED = frozenset({Status.SOLD, Status.DISPENSED, Status.DESTROYED})
 _SELLING = frozenset({"sell", "dispense"})
-_EXPLAINED_AFTER_SALE = frozenset({"return", "undo", "inspect"})
+_EXPLAINED_AFTER_SALE = frozenset({"return", "inspect"})
 """Actions that are as they should be after a sale; an inspection counts only if the goods are on offer again."""
 
 

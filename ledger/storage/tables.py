@@ -98,7 +98,7 @@ def append_only_ddl(dialect_name: str) -> list[str]:
             # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
             *(
                 f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same_key(table)}) "
+                f"WHEN {_exists_already(table)} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: this row exists already'); END"
                 for table in APPEND_ONLY_TABLES
             ),
@@ -118,11 +118,12 @@ def append_only_ddl(dialect_name: str) -> list[str]:
     return [refuse, storage, *triggers]
 
 
-def _same_key(table_name: str) -> str:
+def _exists_already(table_name: str) -> str:
     """Give the condition that a row shares a key, primary or unique, with the new one."""
     table = metadata.tables[table_name]
     keys = [[column.name for column in table.primary_key], *([c.name] for c in table.columns if c.unique)]
-    return " OR ".join(" AND ".join(f'"{name}" = NEW."{name}"' for name in key) for key in keys)
+    same = " OR ".join(" AND ".join(f'"{name}" = NEW."{name}"' for name in key) for key in keys)
+    return f"EXISTS (SELECT 1 FROM {table_name} WHERE {same})"  # noqa: S608 -- only names of this module
 
 
 def create_schema(connection: Connection) -> None:

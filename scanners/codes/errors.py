@@ -11,7 +11,12 @@ class CodeError(ValueError):
     """
 
     def __init__(self, code: str, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
+        # Both in `args`: an error must survive the way back from a worker process.
+        super().__init__(code, message)
         self.code = code
         self.message = message
         self.fix = fix
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return self.message

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scanners.codes.ai import Elements, check_repeats
+from scanners.codes.ai import MAXIMUM_LENGTH, Elements, check_repeats
 from scanners.codes.check_digits import has_valid_check_digit
 from scanners.codes.cleaning import SET_UP_FIX, Diagnosis, clean, read_written_controls
 from scanners.codes.digital_link import digital_link_at, split_uri
@@ -110,7 +110,14 @@ def _read_link(text: str, trusted_hosts: Collection[str], diagnoses: tuple[Diagn
         item = item_link_at(address)
         signature = _signature(text, item.extensions, trusted=trusted)
         return ReadCode(
-            CodeForm.ITEM_PATH, host, trusted, item.elements, item.identity, signature, item.canonical(), diagnoses
+            CodeForm.ITEM_PATH,
+            host,
+            trusted,
+            item.elements,
+            item.identity,
+            signature,
+            _bounded(item.canonical()),
+            diagnoses,
         )
     if trusted and is_item_path(path.swapcase()):
         raise _case_swapped()
@@ -120,8 +127,15 @@ def _read_link(text: str, trusted_hosts: Collection[str], diagnoses: tuple[Diagn
     if signature is None and trusted and identity is not None and _seems_lower_cased(text, identity):
         diagnoses += (Diagnosis.CASE_SWAPPED,)
     return ReadCode(
-        CodeForm.DIGITAL_LINK, host, trusted, link.elements, identity, signature, link.canonical(), diagnoses
+        CodeForm.DIGITAL_LINK, host, trusted, link.elements, identity, signature, _bounded(link.canonical()), diagnoses
     )
+
+
+def _bounded(canonical: str) -> str:
+    """Refuse a link that full percent-encoding makes longer than any code, so that canonical forms can be read."""
+    if len(canonical) > MAXIMUM_LENGTH:
+        raise CodeError("too_long", f"Written in full, the code has more than {MAXIMUM_LENGTH} characters.")
+    return canonical
 
 
 def _read_element_string(text: str, diagnoses: tuple[Diagnosis, ...]) -> ReadCode:

@@ -21,7 +21,8 @@ MAXIMUM_FIELDS = 63
 _FIELD = re.compile(r"(?P<identifier>[0-9]{0,3}[A-Z])(?P<value>[ -~]{1,100})")
 _LOWER_CASE_FIELD = re.compile(r"[0-9]{0,3}[a-z]")
 _QUANTITY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
-_SINGLE_FIELD = re.compile(r"[0-9]{1,3}[A-Z]")
+# One digit and a letter: with more digits it may be a GS1 element string ("10LOT7" is AI 10).
+_SINGLE_FIELD = re.compile(r"[0-9][A-Z]")
 _LICENCE_PLATES = ("J", "1J", "2J", "3J", "4J", "5J", "6J")
 
 
@@ -82,7 +83,7 @@ class ReelLabel:
 
 
 def looks_like_reel_label(text: str) -> bool:
-    """Tell whether a text is led by an ISO/IEC 15434 envelope or by digits and a letter, as no GS1 text is."""
+    """Tell whether a text is led by an ISO/IEC 15434 envelope or by one digit and a letter, as no GS1 text is."""
     return text.startswith(ENVELOPE) or _SINGLE_FIELD.match(text) is not None
 
 

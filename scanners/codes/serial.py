@@ -30,7 +30,9 @@ _TO_ALPHABET = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
 _CHUNK = 65_536
 
 _MINIMUM_LENGTH = 12
-_MINIMUM_BITS = 60.0
+# 60 bits, less what a sample of them may hide: noise in a large batch, two equal characters by chance in a small one.
+_MINIMUM_BITS_LARGE = 57.0
+_MINIMUM_BITS_SMALL = 50.0
 _LARGE_BATCH = 64
 _TAIL = 4
 _TOLERATED_SHARE = 0.01
@@ -86,7 +88,7 @@ def serials_are_unguessable(serials: Sequence[str]) -> bool:
     """Judge whether the serials of one batch look as if nobody could guess another one (a heuristic, and strict).
 
     False unless all of this holds: each has at least 12 characters; they are distinct; what varies over the batch
-    carries at least 60 bits, position by position (a fixed prefix, a year, a counter's leading zeros count nothing);
+    carries about 60 bits, position by position (a fixed prefix, a year, a counter's leading zeros count nothing);
     no more than one neighbour in a hundred, in sorted order, shares all but the last four characters (counters and
     dense blocks do); and the steps from one to the next are not mostly the same. The measure can not see a secret
     pattern: it is a necessary test, not a proof.
@@ -98,21 +100,24 @@ def serials_are_unguessable(serials: Sequence[str]) -> bool:
     if len(set(serials)) != len(serials):
         return False
     ordered = sorted(serials)
-    return _varying_bits(ordered) >= _MINIMUM_BITS and not _is_dense(ordered) and not _is_regular(ordered)
+    return _varies_enough(ordered) and not _is_dense(ordered) and not _is_regular(ordered)
 
 
-def _varying_bits(serials: Sequence[str]) -> float:
-    """Add up what each position carries: the measured entropy, which a small batch can not show.
+def _varies_enough(serials: Sequence[str]) -> bool:
+    """Add up the bits that each position carries.
 
-    Below 64 serials a varying position is credited with the characters seen anywhere in the varying positions, twice
-    as many as that at most, and no more than their class has.
+    From 64 serials on the entropy is measured. A smaller batch can not show it: there each position after the common
+    beginning is credited with the class of the characters seen, and with twice as many as were seen at most.
     """
-    columns = [column for column in zip(*serials, strict=False) if len(serials) == 1 or len(set(column)) > 1]
     if len(serials) >= _LARGE_BATCH:
-        return sum(_entropy(column) for column in columns)
-    seen = {character for column in columns for character in column}
+        return sum(_entropy(column) for column in zip(*serials, strict=False)) >= _MINIMUM_BITS_LARGE
+    first, last = serials[0], serials[-1]
+    # In sorted order the first and the last share what all share.
+    start = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    tails = [serial[start:] for serial in serials]
+    seen = set().union(*tails)
     class_size = next(size for size, characters in _CLASSES if seen <= characters)
-    return len(columns) * math.log2(min(class_size, max(2 * len(seen), 1)))
+    return min(map(len, tails)) * math.log2(min(class_size, 2 * len(seen))) >= _MINIMUM_BITS_SMALL
 
 
 def _entropy(column: Sequence[str]) -> float:

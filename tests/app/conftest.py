@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.accounts import secrets as account_secrets
 from app.core.bootstrap import migrate, open_services
 from app.core.config import Settings
 from app.core.services import Services
@@ -31,6 +33,16 @@ def _settings(url: str, folder: Path) -> Settings:
         scan_durability="kill",
         rate_limits=False,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Argon2 with parameters that cost nothing: the product's own are slow on purpose, and tests sign in a lot."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(account_secrets, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        account_secrets.decoy_hash.cache_clear()
+        yield
+    account_secrets.decoy_hash.cache_clear()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class BreakableWriter:
 
 
 class BreakableStorage(SqlLogStorage):
-    """Fails once at `fail_at`: a method of the writer, `commit-lost`, `commit-kept`, or `gone` (kept, then unreachable)."""
+    """Fails once at `fail_at`: a method of the writer, `commit-lost`, `commit-kept`, or `gone` (kept, then away)."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

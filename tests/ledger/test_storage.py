@@ -48,19 +48,18 @@ def test_the_database_refuses_to_remove_a_row(filled: Log, engine: Engine, table
         connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 -- a name of this module
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("table", sorted(CHANGES))
-def test_the_database_refuses_to_replace_a_row(filled: Log, engine: Engine, table: str) -> None:
-    """SQLite's REPLACE deletes without firing delete triggers unless they are recursive."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("REPLACE is SQLite's own statement")
+def test_sqlite_refuses_to_replace_a_row(filled: Log, engine: Engine, table: str) -> None:
+    """REPLACE removes the old row without firing its delete trigger."""
     with pytest.raises(DBAPIError, match="append-only"), begin_write(engine) as connection:
         connection.execute(text(f"REPLACE INTO {table} SELECT * FROM {table} LIMIT 1"))  # noqa: S608
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("table", sorted(CHANGES))
 def test_postgresql_refuses_to_truncate(filled: Log, engine: Engine, table: str) -> None:
-    if engine.dialect.name == "sqlite":
-        pytest.skip("SQLite knows no TRUNCATE")
     with pytest.raises(DBAPIError, match="TRUNCATE refused"), begin_write(engine) as connection:
         connection.execute(text(f"TRUNCATE {table}"))
 

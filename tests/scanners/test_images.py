@@ -213,15 +213,26 @@ def test_a_pdf_page_as_large_as_a_house_is_refused() -> None:
     assert refusal(pdf(blank(), resolution=1)) == "too_many_pixels"
 
 
+def test_the_pixels_of_all_frames_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Image.open(io.BytesIO(blank()))] * 3
+    out = io.BytesIO()
+    frames[0].save(out, format="TIFF", save_all=True, append_images=frames[1:])
+    assert read_symbols(out.getvalue()) == []
+    monkeypatch.setattr(images, "MAXIMUM_PIXELS", 2 * 300 * 300)
+    assert refusal(out.getvalue()) == "too_many_pixels"
+
+
 def test_too_many_pages_or_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAXIMUM_PAGES", 1)
     monkeypatch.setattr(images, "MAXIMUM_FILES", 1)
     with pytest.raises(ImageError, match="2 pages"), open_pdf(pdf(blank(), blank()), maximum_pages=1):
         pass
     frames = [Image.open(io.BytesIO(blank()))] * 2
     out = io.BytesIO()
     frames[0].save(out, format="TIFF", save_all=True, append_images=frames[1:])
-    assert refusal(out.getvalue()) == "too_many_pages"
+    for content in (out.getvalue(), pdf(blank(), blank())):
+        with pytest.raises(ImageError) as refused:
+            read_symbols(content, maximum_pages=1)
+        assert refused.value.code == "too_many_pages"
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(blank())
     with pytest.raises(ImageError, match="folder"):

@@ -140,6 +140,8 @@ def element_strings() -> Vectors:
     yield "separator lost after the symbology identifier", "]d2" + raw.replace(GS, ""), refused("gs_lost")
     short: Pairs = (("01", gtin), ("10", "LOT7"))
     yield "no serial", f"01{gtin}10LOT7", strings(short, f"^01{gtin}10LOT7", None)
+    for text, pair in (("10LOT7", ("10", "LOT7")), ("21S1", ("21", "S1")), ("95AB", ("95", "AB"))):
+        yield "one element alone", text, strings((pair,), "^" + text, None)
     sscc = {"kind": "case", "identifier": "", "serial": SSCCS[0]}
     content: Pairs = (("00", SSCCS[0]), ("02", gtin), ("37", "24"))
     yield "logistic label", f"]C100{SSCCS[0]}02{gtin}3724", strings(content, f"^00{SSCCS[0]}02{gtin}3724", sscc)

@@ -8,6 +8,7 @@ from app.accounts.service.keys import (
     code_key,
     code_key_by_id,
     key_history,
+    list_all_keys,
     list_keys,
     public_code_key,
     refuse_unusable_key,
@@ -35,7 +36,7 @@ from app.accounts.service.rights import (
     request_right,
     revoke_right,
 )
-from app.accounts.service.sign_in import change_password, memberships_of, sign_in, sign_out, switch_organisation
+from app.accounts.service.signing_in import change_password, memberships_of, sign_in, sign_out, switch_organisation
 from app.accounts.service.statements import ledger_subject, payload, registry_entry
 from app.accounts.values import (
     ApiKey,
@@ -82,6 +83,7 @@ __all__ = [
     "ledger_subject",
     "list_api_keys",
     "list_delegations",
+    "list_all_keys",
     "list_keys",
     "list_members",
     "list_organisations",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts.models import OrganisationKeyRow
+from app.accounts.models import OrganisationKeyRow, OrganisationRow
 from app.accounts.service import records
 from app.accounts.service.statements import ledger_subject, payload, registry_entry
 from app.accounts.values import KeyRecord, Organisation, OrganisationKey, PublicCodeKey, Signer
@@ -130,6 +130,16 @@ def list_keys(session: Session, *, organisation_id: int) -> list[KeyRecord]:
         .order_by(OrganisationKeyRow.registered_index.desc())
     )
     return [records.key_record(row) for row in rows]
+
+
+def list_all_keys(session: Session) -> list[tuple[str, KeyRecord]]:
+    """Every key of every organisation with its issuer, oldest first: what a trust list is made of."""
+    rows = session.execute(
+        select(OrganisationRow.issuer, OrganisationKeyRow)
+        .join(OrganisationRow, OrganisationRow.id == OrganisationKeyRow.organisation_id)
+        .order_by(OrganisationKeyRow.registered_index)
+    )
+    return [(issuer, records.key_record(row)) for issuer, row in rows]
 
 
 def key_history(services: Services, *, issuer: str) -> KeyHistory:

@@ -79,7 +79,10 @@ class CommissionedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as others see it; `body` is its EPCIS form, times in milliseconds."""
+    """An event as others see it; `body` is its EPCIS form, times in milliseconds.
+
+    unit_ids: the units it names, filled by `find_event` only.
+    """
 
     event_id: str
     kind: EventKind
@@ -92,6 +95,7 @@ class Event:
     undoes: str | None
     log_index: int
     body: dict[str, Any]
+    unit_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +167,7 @@ def record_event(
         if _index_of(connection, event_id) is not None:
             raise Conflict("This event is recorded already.", code="event_exists")
         states = _follow(connection, goods, life)
-        row = _event_row(
-            life, body, actor=actor, batch_id=goods.batch_id, record_time=recorded_at, index=index
-        )
+        row = _event_row(life, body, actor=actor, batch_id=goods.batch_id, record_time=recorded_at, index=index)
         _insert(connection, row, goods.unit_ids)
         if extra_apply is not None:
             extra_apply(connection, index)
@@ -209,8 +211,8 @@ def find_event(session: Session, event_id: str) -> Event:
     row = session.execute(select(events).where(events.c.event_id == event_id)).first()
     if row is None:
         raise NotFound
-    named = session.execute(select(event_units.c.unit_id).where(event_units.c.event == row.id).limit(1)).first()
-    return _event(row, whole_batch=named is None)
+    named = session.execute(select(event_units.c.unit_id).where(event_units.c.event == row.id)).scalars().all()
+    return _event(row, whole_batch=not named, unit_ids=tuple(named))
 
 
 def history(session: Session, *, unit_id: int, batch_id: int) -> list[Event]:
@@ -345,7 +347,7 @@ def _insert(connection: Connection, row: dict[str, Any], unit_ids: Sequence[int]
         connection.execute(insert(event_units), pairs)
 
 
-def _event(row: Any, *, whole_batch: bool) -> Event:
+def _event(row: Any, *, whole_batch: bool, unit_ids: tuple[int, ...] = ()) -> Event:
     return Event(
         event_id=row.event_id,
         kind=EventKind(row.kind),
@@ -358,4 +360,5 @@ def _event(row: Any, *, whole_batch: bool) -> Event:
         undoes=row.undoes,
         log_index=row.log_index,
         body=orjson.loads(row.body),
+        unit_ids=unit_ids,
     )

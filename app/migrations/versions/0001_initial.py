@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
+        sa.UniqueConstraint("undoes", name=op.f("uq_events_undoes")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_events_batch_id"), ["batch_id"], unique=False)
@@ -168,6 +169,26 @@ def upgrade() -> None:
     with op.batch_alter_table("products", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_products_organisation_id"), ["organisation_id"], unique=False)
 
+    op.create_table(
+        "scans",
+        sa.Column("unit_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("scan_key", sa.String(length=64), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("scanned_at", sa.BigInteger(), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("organisation_id", sa.BigInteger(), nullable=True),
+        sa.Column("action", sa.String(length=16), nullable=False),
+        sa.Column("latitude", sa.Integer(), nullable=True),
+        sa.Column("longitude", sa.Integer(), nullable=True),
+        sa.Column("accuracy", sa.Integer(), nullable=True),
+        sa.Column("place_source", sa.String(length=8), nullable=False),
+        sa.Column("offline", sa.Boolean(), nullable=False),
+        sa.Column("operator_saw", sa.String(length=64), nullable=True),
+        sa.Column("signature", sa.String(length=8), nullable=False),
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("unit_id", "device", "scan_key", name=op.f("pk_scans")),
+    )
     op.create_table(
         "serial_files",
         sa.Column("job_id", sa.String(length=32), nullable=False),

@@ -15,7 +15,7 @@ function place() {
         found({
           latitude: coarse(position.coords.latitude),
           longitude: coarse(position.coords.longitude),
-          accuracy_m: Math.max(11000, Math.round(position.coords.accuracy)),
+          accuracy: Math.max(11000, Math.round(position.coords.accuracy)),
           source: "gps",
         });
       },
@@ -34,7 +34,7 @@ if (report) {
     button.disabled = true;
     said.textContent = said.dataset.busy;
     try {
-      const body = { code: report.dataset.code, key, device_time: new Date().toISOString() };
+      const body = { code: report.dataset.code, key };
       const where = await place();
       if (where) {
         body.place = where;

@@ -22,6 +22,8 @@ _REPLACEMENTS: Final = str.maketrans(
         "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "ı": "i", "Ħ": "H", "ħ": "h", "Ŧ": "T", "ŧ": "t", "Ŋ": "N", "ŋ": "n",
         "ĸ": "k", "ẞ": "SS", "−": "-", "‐": "-", "‑": "-", "‒": "-", "―": "—", "′": "'", "″": '"', "⁄": "/", "∕": "/",
         "№": "No",
+        # The saltillo and barred letters of Mexico's languages (Nahuatl, Mixtec, Chinantec ...).
+        "ʼ": "’", "ꞌ": "'", "Ꞌ": "'", "ʻ": "‘", "ɨ": "i", "Ɨ": "I", "ʉ": "u", "Ʉ": "U", "ǀ": "|",
     }
 )  # fmt: skip
 

@@ -77,8 +77,13 @@ def list_batches(
     return BatchPage(items, items[-1].handle if len(rows) > limit else None)
 
 
+def batches_of_job(session: Session, job_id: str) -> list[Batch]:
+    """The batches that a job has published so far, in order."""
+    return list(published_parts(session, job_id).values())
+
+
 def published_parts(session: Session, job_id: str) -> dict[int, Batch]:
-    """What a job has published so far, by part."""
+    """The batches that a job has published so far, by part, in order."""
     rows = session.execute(_batches().where(BatchRow.job_id == job_id).order_by(BatchRow.part)).all()
     return {row.part: _batch(row, product) for row, product in rows}
 

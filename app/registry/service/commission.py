@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.core.authorisation import Principal
@@ -19,9 +19,9 @@ from app.core.database import write_session
 from app.core.errors import Invalid, NotSignedIn
 from app.core.jobs import Handler, Job, JobRow, JobState, Progress, enqueue
 from app.core.services import Services
-from app.registry.models import BatchRow
+from app.registry.models import BatchRow, SerialFileRow
 from app.registry.service.batches import published_parts
-from app.registry.service.plans import check_commission, size_of
+from app.registry.service.plans import QuotaTally, check_commission, size_of
 from app.registry.service.publish import commission, sweep_job
 from app.registry.service.serial_files import forget_serials, keep_serials, read_serials
 from app.registry.unit_store import sweep_batch
@@ -49,12 +49,39 @@ def request_commission(
         raise NotSignedIn
     if not 1 <= len(requests) <= MAX_PARTS:
         raise Invalid("One job makes 1 to %(limit)s batches.", code="too_many_batches", limit=MAX_PARTS)
-    payload = {"parts": [_part_payload(request) for request in requests]}
-    digest = _digest(payload, requests)
-    if idempotency_key is None or not _is_repeated(services, organisation_id, idempotency_key, digest):
-        with Session(services.engine) as session:
+    with Session(services.engine) as session:
+        key = idempotency_key
+        if key is None or state_of_request(session, organisation_id=organisation_id, key=key) is None:
+            quotas = QuotaTally()
             for request in requests:
-                check_commission(session, organisation_id=organisation_id, request=request)
+                check_commission(session, organisation_id=organisation_id, request=request, quotas=quotas)
+    return queue_commission(services, principal=principal, requests=requests, idempotency_key=key)
+
+
+def state_of_request(session: Session, *, organisation_id: int, key: str) -> JobState | None:
+    """Where the commissioning with this key stands, None when there is none.
+
+    Once accepted, its own serials exist: that is no fault of the same request sent again.
+    """
+    known = select(JobRow.state).where(
+        JobRow.organisation_id == organisation_id, JobRow.kind == JobKind.COMMISSION, JobRow.idempotency_key == key
+    )
+    state = session.scalar(known)
+    return None if state is None else JobState(state)
+
+
+def queue_commission(
+    services: Services,
+    *,
+    principal: Principal,
+    requests: Sequence[CommissionRequest],
+    idempotency_key: str | None,
+) -> Job:
+    """Queue a job for requests that were checked; the same key with the same content returns the first job."""
+    organisation_id = principal.organisation_id
+    if organisation_id is None:
+        raise NotSignedIn
+    payload = {"parts": [_part_payload(request) for request in requests]}
     with write_session(services.engine) as session:
         job = enqueue(
             session,
@@ -63,7 +90,7 @@ def request_commission(
             created_by=principal.actor,
             idempotency_key=idempotency_key,
             payload=payload,
-            digest=digest,
+            digest=_digest(payload, requests),
             total=sum(map(size_of, requests)),
         )
         if job.state is JobState.QUEUED:
@@ -79,18 +106,19 @@ def commission_handler(services: Services) -> Handler:
 
 
 def sweep_leftovers(services: Services) -> int:
-    """Remove unpublished batches whose job no longer runs; returns how many. For the worker's start."""
-    with Session(services.engine) as session:
-        leases = {
-            job_id: lease_until if state == JobState.RUNNING else 0
-            for job_id, state, lease_until in session.execute(
-                select(JobRow.id, JobRow.state, JobRow.lease_until).where(
-                    JobRow.id.in_(select(BatchRow.job_id).where(BatchRow.log_index.is_(None)))
-                )
-            )
-        }
-        unpublished = session.execute(select(BatchRow.id, BatchRow.job_id).where(BatchRow.log_index.is_(None))).all()
-    dead = [batch_id for batch_id, job_id in unpublished if leases.get(job_id, 0) < now_ms()]
+    """Remove unpublished batches, and serial files, of jobs that no longer run; returns how many batches.
+
+    For the worker's start, and after a job was given up.
+    """
+    now = now_ms()
+    with write_session(services.engine) as session:
+        # A queued job still needs its serials; a running one whose lease has ended will be run again.
+        waiting = select(JobRow.id).where(JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)))
+        session.execute(delete(SerialFileRow).where(SerialFileRow.job_id.not_in(waiting)))
+        alive = select(JobRow.id).where(JobRow.state == JobState.RUNNING, JobRow.lease_until >= now)
+        dead = session.scalars(
+            select(BatchRow.id).where(BatchRow.log_index.is_(None), BatchRow.job_id.not_in(alive))
+        ).all()
     return sum(sweep_batch(services.engine, batch_id) for batch_id in dead)
 
 
@@ -112,17 +140,22 @@ def _run(services: Services, job: Job, progress: Progress) -> dict[str, Any]:
             except Exception:
                 # Refused or failed: nothing of this part may remain. (After a kill the next attempt does the same.)
                 sweep_job(services.engine, job.id)
+                _forget(services, job)
                 raise
         done += int(members["size"])
         progress(done, job.total)
-    with write_session(services.engine) as session:
-        forget_serials(session, job_id=job.id)
+    _forget(services, job)
     return {
         "batches": [
             {"handle": batch.handle, "quantity": batch.quantity, "log_index": batch.log_index}
             for _, batch in sorted(published.items())
         ]
     }
+
+
+def _forget(services: Services, job: Job) -> None:
+    with write_session(services.engine) as session:
+        forget_serials(session, job_id=job.id)
 
 
 def _part_payload(request: CommissionRequest) -> dict[str, Any]:
@@ -158,16 +191,3 @@ def _digest(payload: dict[str, Any], requests: Sequence[CommissionRequest]) -> s
         for serial in request.serials or ():
             state.update(serial.encode() + b"\n")
     return state.hexdigest()
-
-
-def _is_repeated(services: Services, organisation_id: int, key: str, digest: str) -> bool:
-    """Whether this very request was accepted before: then its serials exist, and that is no fault."""
-    with Session(services.engine) as session:
-        known = session.scalar(
-            select(JobRow.payload_digest).where(
-                JobRow.organisation_id == organisation_id,
-                JobRow.kind == JobKind.COMMISSION,
-                JobRow.idempotency_key == key,
-            )
-        )
-    return known == digest

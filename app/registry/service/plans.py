@@ -1,5 +1,6 @@
 """What a commissioning needs to know before it may start: the goods, the right to them, and a sound request."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -27,7 +28,32 @@ class Goods:
     entitlement: accounts.Entitlement | None
 
 
-def check_commission(session: Session, *, organisation_id: int, request: CommissionRequest) -> Goods:
+class QuotaTally:
+    """Adds up what several batches take from the same right, so that the last one is not refused half-way."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[int] = Counter()
+
+    def refuse_beyond(self, goods: Goods, size: int) -> None:
+        """Raise Conflict when the right's quota is too small; the publishing transaction checks it for good."""
+        entitlement = goods.entitlement
+        if entitlement is None or entitlement.remaining is None:
+            return
+        remaining = entitlement.remaining - self._taken[entitlement.right_id]
+        if size > remaining:
+            raise Conflict(
+                "The quota of this right allows %(remaining)s more units, not %(quantity)s.",
+                code="quota_exhausted",
+                fix="Ask the registry or the owner of the GTIN for more, or commission fewer units.",
+                remaining=remaining,
+                quantity=size,
+            )
+        self._taken[entitlement.right_id] += size
+
+
+def check_commission(
+    session: Session, *, organisation_id: int, request: CommissionRequest, quotas: QuotaTally
+) -> Goods:
     """Check a request against rules, rights and existing serials.
 
     Raises Invalid with every fault and its place, NotFound (product), Forbidden (right), Conflict (quota, serials).
@@ -36,7 +62,7 @@ def check_commission(session: Session, *, organisation_id: int, request: Commiss
     faults = Faults()
     check_request(request, goods.kind, faults)
     faults.refuse_if_any("This batch can not be commissioned as asked.")
-    refuse_beyond_quota(goods, size_of(request))
+    quotas.refuse_beyond(goods, size_of(request))
     if request.serials is not None:
         refuse_taken(session, goods, request)
     return goods
@@ -84,19 +110,6 @@ def require_entitlement(session: Session, *, organisation_id: int, gtin: str) ->
 def size_of(request: CommissionRequest) -> int:
     """How many units are asked for."""
     return len(request.serials) if request.serials is not None else request.quantity or 0
-
-
-def refuse_beyond_quota(goods: Goods, size: int) -> None:
-    """Raise Conflict when the right's quota is too small; the publishing transaction checks it once more for good."""
-    remaining = goods.entitlement.remaining if goods.entitlement is not None else None
-    if remaining is not None and size > remaining:
-        raise Conflict(
-            "The quota of this right allows %(remaining)s more units, not %(quantity)s.",
-            code="quota_exhausted",
-            fix="Ask the registry or the owner of the GTIN for more, or commission fewer units.",
-            remaining=remaining,
-            quantity=size,
-        )
 
 
 def refuse_taken(

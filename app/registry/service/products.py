@@ -104,11 +104,14 @@ def register_product(
     return product
 
 
-def find_product(session: Session, reference: str) -> Product:
-    """The product with this reference (a GTIN of any length, or ``<ISSUER>/<ITEM>``); raises NotFound, Invalid."""
+def find_product(session: Session, reference: str, *, organisation_id: int | None = None) -> Product:
+    """The product with this reference: a GTIN of any length, or ``<ISSUER>/<ITEM>``.
+
+    Only one of the organisation's own when it is named. Raises NotFound, Invalid.
+    """
     kind, identifier = parse_reference(reference)
     row = _row(session, kind, identifier)
-    if row is None:
+    if row is None or organisation_id not in (None, row.organisation_id):
         raise NotFound("This product is not registered.", code="unknown_product")
     return _product(row)
 

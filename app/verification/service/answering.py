@@ -37,9 +37,7 @@ GUESSES = 60
 logger = structlog.get_logger(__name__)
 _NOT_KNOWN = frozenset({Status.NOT_KNOWN})
 _MISSES = frozenset({Authenticity.UNKNOWN_UNIT, Authenticity.INVALID_SIGNATURE, Authenticity.SIGNATURE_MISSING})
-_REASON_OF = {
-    status: Reason[status.name] for status in PRECEDENCE if status not in (Status.ACTIVE, Status.NOT_KNOWN)
-}
+_REASON_OF = {status: Reason[status.name] for status in PRECEDENCE if status not in (Status.ACTIVE, Status.NOT_KNOWN)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,7 @@ class Asked:
     now: int
 
 
-def make_asked(
-    services: Services, reading: Reading, *, principal: Principal, request: ScanRequest, now: int
-) -> Asked:
+def make_asked(services: Services, reading: Reading, *, principal: Principal, request: ScanRequest, now: int) -> Asked:
     """Put a question together. now: ms, the time of the answer."""
     professional = principal.may(Permission.VERIFY_PROFESSIONAL)
     identity = reading.identity
@@ -85,7 +81,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
             fix="Use a new key for a new scan, or send the same scan again.",
         )
     finding = _authenticity(services, asked, sighting.unit)
-    if not asked.professional and recorded is not None and finding.authenticity in _MISSES:
+    if not asked.professional and finding.authenticity in _MISSES:
         _count_guess(services, asked)
     unit = finding.unit
     status = _NOT_KNOWN if unit is None else _status(unit, asked.now)

@@ -72,9 +72,10 @@ def verify_batch(
     ]
 
 
-def look(services: Services, *, text: str, principal: Principal) -> VerdictAnswer:
-    """Verify one code and record nothing: for pages that a link preview may load. Raises Malformed."""
-    asked = make_asked(services, _read(services, text), principal=principal, request=ScanRequest(), now=now_ms())
+def look(services: Services, *, text: str, principal: Principal, remote_address: str = "") -> VerdictAnswer:
+    """Verify one code and record nothing: for pages that a link preview may load. Raises Malformed, TooMany."""
+    request = ScanRequest(remote_address=remote_address)
+    asked = make_asked(services, _read(services, text), principal=principal, request=request, now=now_ms())
     return answer(services, asked, Sighting(parts(services).desk.look(asked.reading.identity), None))
 
 

@@ -13,6 +13,7 @@ from app.core import jobs
 from app.core.jobs import Job, JobState
 from app.core.services import Services
 from app.registry import service as registry
+from app.registry.jobs import job_handlers
 from app.registry.models import BatchRow, SerialFileRow, batch_tiles, units
 from tests.builders import gtin, make_approved_firm, principal
 
@@ -51,7 +52,7 @@ def ask(
 
 def work(services: Services) -> None:
     """Run every waiting job."""
-    while jobs.run_next(services.engine, registry.job_handlers(services)):
+    while jobs.run_next(services.engine, job_handlers(services)):
         pass
 
 

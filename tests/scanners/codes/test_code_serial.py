@@ -48,7 +48,7 @@ def test_a_doubled_draw_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("handle", ["", "ABCD", "ABCDEF", "abcde", "ABCDI", "ABCDÉ"])
 def test_a_handle_has_five_characters_of_the_alphabet(handle: str) -> None:
-    with pytest.raises(CodeError, match="five|5"):
+    with pytest.raises(CodeError, match="has 5 characters"):
         generate_serials(handle, 1)
 
 
@@ -81,13 +81,13 @@ def test_our_own_serials_are_unguessable() -> None:
 
 
 def test_random_hexadecimal_and_decimal_serials_of_enough_length_are_unguessable() -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     assert serials_are_unguessable([f"{chance.getrandbits(80):020x}" for _ in range(500)])
     assert serials_are_unguessable([f"{chance.randrange(10**20):020d}" for _ in range(500)])
 
 
 def test_counters_and_thin_serials_are_guessable() -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     assert not serials_are_unguessable([])
     assert not serials_are_unguessable([f"{n:012d}" for n in range(1000)])
     assert not serials_are_unguessable([f"ACME2026LINE{n:08d}" for n in range(1000)])

@@ -1,0 +1,146 @@
+"""Routes of verification under /v1: parse, call one use case, answer."""
+
+from collections import Counter
+from typing import Any
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from app.core.authorisation import ANONYMOUS, Permission, current_principal, public, requires
+from app.core.services import services
+from app.facts import service as facts
+from app.verification import schemas, service
+from app.verification.http import json_response
+from app.verification.limits import refuse_flood
+from app.verification.request import ScanRequest
+from app.verification.service import BatchItem
+from app.verification.verdict import Authenticity
+
+blueprint = Blueprint(
+    "verification", __name__, url_prefix="/v1", description="Verify codes, act on goods, fetch proofs"
+)
+
+Members = dict[str, Any]
+
+
+@blueprint.route("/verify", methods=["POST"])
+@public
+@blueprint.arguments(schemas.VerifySchema)
+@blueprint.response(200, schemas.VerdictSchema)
+def verify(members: Members) -> Response:
+    """Verify one code; the scan is recorded, and the event of an act with it.
+
+    Open to everybody; whoever signs in as a professional gets exact reasons. Send `key` so that a retry is no second
+    scan.
+    """
+    principal = current_principal()
+    if principal.is_anonymous:
+        refuse_flood(services(), request.remote_addr)
+    text = members.pop("code")
+    answer = service.verify_and_act(services(), text=text, principal=principal, request=_scan_request(members))
+    return json_response(answer.to_wire())
+
+
+@blueprint.route("/public/scans", methods=["POST"])
+@public
+@blueprint.arguments(schemas.PublicScanSchema)
+@blueprint.response(200, schemas.VerdictSchema)
+def public_scan(members: Members) -> Response:
+    """Record what a visitor of the public page scanned: as the public, whoever is signed in, with a coarse place."""
+    refuse_flood(services(), request.remote_addr)
+    text = members.pop("code")
+    answer = service.verify(services(), text=text, principal=ANONYMOUS, request=_scan_request(members))
+    return json_response(answer.to_wire())
+
+
+@blueprint.route("/verify/batch", methods=["POST"])
+@requires(Permission.VERIFY_BATCH)
+@blueprint.arguments(schemas.CodesSchema)
+@blueprint.response(200, schemas.BatchAnswerSchema)
+def verify_batch(members: Members) -> Response:
+    """Verify up to 1,000 codes at once; answers in their order."""
+    texts = members.pop("codes")
+    return _items(
+        service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
+    )
+
+
+@blueprint.route("/units/actions", methods=["POST"])
+@requires(Permission.VERIFY_PROFESSIONAL)
+@blueprint.arguments(schemas.ActionsSchema)
+@blueprint.response(200, schemas.BatchAnswerSchema)
+def act_on_units(members: Members) -> Response:
+    """Record one act on up to 1,000 units: a scan of each, and one event a batch."""
+    texts = members.pop("codes")
+    return _items(
+        service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
+    )
+
+
+@blueprint.route("/batches/<handle>/actions", methods=["POST"])
+@requires(Permission.VERIFY_PROFESSIONAL)
+@blueprint.arguments(schemas.BatchActionSchema)
+@blueprint.response(201, schemas.RecordedEventSchema)
+def act_on_batch(members: Members, handle: str) -> Members:
+    """Record that something happened to a whole batch: activated, recalled, exported, held ..."""
+    members.setdefault("key", request.headers.get("Idempotency-Key", "")[:64] or None)
+    return _recorded(service.act_on_batch(services(), handle=handle, principal=current_principal(), **members))
+
+
+@blueprint.route("/events/<event_id>/undo", methods=["POST"])
+@requires(Permission.VERIFY_PROFESSIONAL)
+@blueprint.arguments(schemas.UndoSchema)
+@blueprint.response(201, schemas.RecordedEventSchema)
+def undo_event(members: Members, event_id: str) -> Members:
+    """Take back an event of the caller's organisation, within ten days."""
+    return _recorded(service.undo_event(services(), event_id=event_id, principal=current_principal(), **members))
+
+
+@blueprint.route("/proofs/<handle>/<path:serial>", methods=["GET"])
+@public
+@blueprint.arguments(schemas.ProofQuery, location="query")
+@blueprint.response(200)
+def proof(query: Members, handle: str, serial: str) -> Response:
+    """Give everything a third party needs to check one unit without this registry.
+
+    Who has no role that may read proofs must send the code's signature as `S`.
+    """
+    return json_response(
+        service.proof_bundle(
+            services(), handle=handle, serial=serial, signature=query.get("S"), principal=current_principal()
+        )
+    )
+
+
+@blueprint.route("/trust", methods=["GET"])
+@public
+@blueprint.response(200)
+def trust() -> Response:
+    """Give the trust list: what a reader must know beforehand to judge codes, proofs and receipts by itself."""
+    answer = json_response(service.trust_list(services()))
+    answer.headers["Cache-Control"] = "public, max-age=60"
+    return answer
+
+
+def _scan_request(members: Members) -> ScanRequest:
+    if "key" not in members:
+        header = request.headers.get("Idempotency-Key", "")
+        if 1 <= len(header) <= 64 and header.isascii() and header.isprintable():
+            members["key"] = header
+    return ScanRequest(remote_address=request.remote_addr or "", **members)
+
+
+def _items(items: list[BatchItem]) -> Response:
+    wire: list[Members] = []
+    counted: Counter[str] = Counter()
+    for item in items:
+        error = None
+        if item.error is not None:
+            error = {"code": item.error.code, "message": item.error.message, "fix": item.error.fix}
+        counted[Authenticity.UNREADABLE if item.answer is None else item.answer.verdict.summary] += 1
+        wire.append({"verdict": None if item.answer is None else item.answer.to_wire(), "error": error})
+    return json_response({"items": wire, "summary": dict(counted)})
+
+
+def _recorded(event: facts.RecordedEvent) -> Members:
+    return {"event_id": event.event_id, "log_index": event.log_index, "replayed": event.replayed}

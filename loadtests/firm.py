@@ -1,0 +1,45 @@
+"""A server with a demo firm and a batch of so many units, ready to be measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from loadtests.client import Client
+from loadtests.servers import Server
+
+SETTINGS: Final = {
+    # Neither codes nor ledger may depend on the port, which changes when the server is started again.
+    "code_url": "https://id.marchamo.org",
+    "log_origin": "bench.marchamo.org/log",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Firm:
+    """API keys by role, the product, the measured batch and codes from all over it."""
+
+    api_keys: dict[str, str]
+    product: str
+    batch: str
+    codes: list[str]
+
+    def client(self, server: Server, role: str) -> Client:
+        """A client with the key of a role: owner, retailer, inspector or customs_client."""
+        return Client(server.url, self.api_keys[role])
+
+    def verify_bodies(self) -> list[bytes]:
+        """Bodies of POST /v1/verify, one a code."""
+        return [orjson.dumps({"code": code}) for code in self.codes]
+
+
+def prepare(
+    server: Server, *, units: int, codes: int, progress: Callable[[int, int], None] | None = None
+) -> Firm:
+    """Make the demo firm, commission `units` through the API and fetch `codes` of their codes."""
+    parties: dict[str, Any] = server.command("demo-firm")
+    keys: dict[str, str] = parties["api_keys"]
+    owner = Client(server.url, keys["owner"])
+    handle = owner.commission(parties["product"], units, lot="BENCH-1", progress=progress)
+    return Firm(keys, parties["product"], handle, owner.sample_codes(handle, min(codes, units)))

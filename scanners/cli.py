@@ -1,0 +1,212 @@
+"""`marchamo scan`, `marchamo trust` and `marchamo verify-proof`: what runs in the hand, without a database.
+
+Exit codes: 0 every code passed (or, offline, was signed by a registered key; or the proof holds); 1 at least one did
+not; 2 misused; 3 something could not be read or reached.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from scanners.client import ConnectionFailed, Registry
+from scanners.images import FoundSymbol, ImageError, read_folder, read_symbols
+from scanners.offline import OfflineAuthenticity, judge
+from scanners.proofs import ProofRefused, check_document
+from scanners.trust import TrustError, TrustList
+
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+COLOURS = {"PASS": "green", "CHECK": "yellow", "STOP": "bold red"}
+MAX_STANDARD_INPUT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One symbol (or one file without any) and what was found out about it."""
+
+    file: str
+    page: int | None
+    text: str | None
+    summary: str
+    authenticity: str
+    reasons: tuple[str, ...]
+    sentence: str
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--server", default=DEFAULT_SERVER, show_default=True, envvar="MARCHAMO_SERVER", help="The registry.")
+@click.option("--api-key", envvar="MARCHAMO_API_KEY", help="Answers as for a professional; better in MARCHAMO_API_KEY.")
+@click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="Judge offline by this trust list.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def scan(files: tuple[Path, ...], server: str, api_key: str | None, trust: Path | None, *, as_json: bool) -> None:
+    """Read label images, PDFs and folders of them ("-": one code a line on standard input), and verify every code."""
+    try:
+        judge_all = _offline(TrustList.from_file(trust)) if trust else _online(Registry(server, api_key))
+        found = list(_read_all(files, quiet=as_json))
+        rows = _judge_all(found, judge_all)
+    except (ConnectionFailed, TrustError) as error:
+        _fail(error.message, error.fix)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
+    else:
+        _print(rows)
+    if any(row.authenticity == "UNREAD" for row in rows):
+        sys.exit(3)
+    accepted = {OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED.value}
+    sys.exit(0 if all(row.summary == "PASS" or (trust and row.authenticity in accepted) for row in rows) else 1)
+
+
+@click.command()
+@click.argument("server", default=DEFAULT_SERVER, envvar="MARCHAMO_SERVER")
+def trust(server: str) -> None:
+    """Fetch the registry's trust list, for `scan --trust` and `verify-proof --trust`."""
+    try:
+        text = Registry(server).trust_list()
+        TrustList.from_json(text)
+    except (ConnectionFailed, TrustError) as error:
+        _fail(error.message, error.fix)
+    click.echo(text.decode())
+
+
+@click.command("verify-proof")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--trust", "trust_path", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
+def verify_proof(files: tuple[Path, ...], trust_path: Path, *, as_json: bool) -> None:
+    """Check receipts and proof bundles against a trust list; no database, no connection."""
+    try:
+        trusted = TrustList.from_file(trust_path)
+    except TrustError as error:
+        _fail(error.message, error.fix)
+    results: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            proved = check_document(_content(path), trusted)
+            results.append({"file": str(path), "holds": True, "kind": proved.kind, **proved.facts})
+        except ProofRefused as refusal:
+            results.append({"file": str(path), "holds": False, "code": refusal.code, "message": refusal.message})
+        except OSError as error:
+            _fail(f"{path} cannot be read: {error.strerror}.", None)
+    if as_json:
+        click.echo(json.dumps(results, ensure_ascii=False, indent=1))
+    else:
+        for result in results:
+            _print_proof(result)
+    sys.exit(0 if all(result["holds"] for result in results) else 1)
+
+
+Judge = Callable[[Sequence[str]], Iterator[tuple[str, str, tuple[str, ...], str]]]
+"""From texts to (summary, authenticity, reasons, sentence), in order."""
+
+
+def _online(registry: Registry) -> Judge:
+    def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        for item in registry.verify(texts):
+            verdict = item.get("verdict")
+            if verdict is None:
+                error = item["error"]
+                yield "STOP", "UNREADABLE", (error["code"],), error["message"]
+            else:
+                yield verdict["summary"], verdict["authenticity"], tuple(verdict["reasons"]), verdict["advice"]
+
+    return judge_all
+
+
+def _offline(trusted: TrustList) -> Judge:
+    def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        for text in texts:
+            verdict = judge(text, trusted)
+            yield verdict.summary, verdict.authenticity.value, (verdict.reason,), verdict.sentence
+
+    return judge_all
+
+
+def _read_all(files: Sequence[Path], *, quiet: bool) -> Iterator[tuple[str, FoundSymbol | str | ImageError]]:
+    """Every symbol of every file with the file's name; an ImageError stands for a file that could not be read."""
+    if files == (Path("-"),):
+        for line in sys.stdin.read(MAX_STANDARD_INPUT).splitlines():
+            if line.strip():
+                yield "-", line
+        return
+    # A bar only where somebody waits and watches: many files, on a terminal.
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("reading", total=None)
+        for path, symbols in _each_file(files):
+            bar.advance(task)
+            if isinstance(symbols, ImageError):
+                yield str(path), symbols
+            elif not symbols:
+                yield str(path), ImageError("no_symbol", "No code was found in this file.")
+            else:
+                for symbol in symbols:
+                    yield str(path), symbol
+
+
+def _each_file(files: Sequence[Path]) -> Iterator[tuple[Path, list[FoundSymbol] | ImageError]]:
+    for given in files:
+        if given.is_dir():
+            yield from read_folder(given)
+            continue
+        try:
+            yield given, read_symbols(given)
+        except ImageError as error:
+            yield given, error
+
+
+def _judge_all(found: Sequence[tuple[str, FoundSymbol | str | ImageError]], judge_all: Judge) -> list[Row]:
+    texts = [_text(item) for _, item in found if not isinstance(item, ImageError)]
+    judged = iter(judge_all(texts))
+    rows = []
+    for file, item in found:
+        if isinstance(item, ImageError):
+            rows.append(Row(file, None, None, "STOP", "UNREAD", (item.code,), str(item)))
+            continue
+        summary, authenticity, reasons, sentence = next(judged)
+        page = None if isinstance(item, str) else item.page
+        rows.append(Row(file, page, _text(item), summary, authenticity, reasons, sentence))
+    return rows
+
+
+def _text(item: FoundSymbol | str | ImageError) -> str:
+    return item.scanner_text if isinstance(item, FoundSymbol) else str(item)
+
+
+def _print(rows: Sequence[Row]) -> None:
+    table = Table("file", "page", "verdict", "authenticity", "what it means", "code")
+    for row in rows:
+        short = (row.text or "")[:60] + ("…" if len(row.text or "") > 60 else "")
+        page = "" if row.page is None else str(row.page)
+        verdict = f"[{COLOURS[row.summary]}]{row.summary}[/]"
+        table.add_row(os.path.relpath(row.file), page, verdict, row.authenticity, row.sentence, short)
+    console = Console()
+    console.print(table)
+    counts = {word: sum(row.summary == word for row in rows) for word in COLOURS}
+    console.print(", ".join(f"{count} {word}" for word, count in counts.items()))
+
+
+def _print_proof(result: dict[str, Any]) -> None:
+    if not result["holds"]:
+        click.echo(f"{result['file']}: does not hold: {result['message']} [{result['code']}]")
+        return
+    click.echo(f"{result['file']}: holds ({result['kind']})")
+    for name, value in result.items():
+        if name not in ("file", "holds", "kind"):
+            click.echo(f"  {name}: {value}")
+
+
+def _content(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+
+
+def _fail(message: str, fix: str | None) -> NoReturn:
+    click.echo(f"marchamo: {message}{f' {fix}' if fix else ''}", err=True)
+    sys.exit(3)
