@@ -15,8 +15,8 @@ def _hide_secrets(_logger: object, _method: str, event: structlog.typing.EventDi
     return event
 
 
-def configure() -> None:
-    """Set structlog up once for the process."""
+def configure(level: int = logging.INFO) -> None:
+    """Set structlog up once for the process; what is below `level` is not written."""
     if structlog.is_configured():
         return
     structlog.configure(
@@ -28,7 +28,7 @@ def configure() -> None:
             _hide_secrets,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

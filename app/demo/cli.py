@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from logging import WARNING
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ KEY_DAYS = 30
 @click.command()
 def demo_firm() -> None:
     """Make sure that the demo firm exists; print its parties and a fresh API key for each role, as JSON."""
-    logging.configure()
+    logging.configure(WARNING)
     settings = Settings.from_environment()
     migrate(settings)
     services = open_services(settings)
@@ -49,4 +50,5 @@ def demo(as_json: bool, keep: Path | None) -> None:
     """Tell the whole story on a fresh database: register, print, scan, verify, catch a copy, refuse a forgery."""
     from app.demo.story import tell  # noqa: PLC0415
 
+    logging.configure(WARNING)  # the story is told in sentences, not in log lines
     raise SystemExit(tell(as_json=as_json, keep=keep))

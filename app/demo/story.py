@@ -6,7 +6,6 @@ ends the story with exit code 1.
 
 import io
 import json
-import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -14,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
+from PIL import Image
 from rich.console import Console
 from sqlalchemy.orm import Session
 
@@ -42,6 +43,7 @@ from scanners.proofs import check_document
 from scanners.trust import TrustList
 
 UNITS = 1_000
+NEVER_REGISTERED = "09521234000020"
 LAYOUT = "a4-3x7"
 DPI = 203
 HERMOSILLO = {"latitude": 29.0729, "longitude": -110.9559, "accuracy": 30}
@@ -64,7 +66,7 @@ class Step:
 
 def tell(*, as_json: bool, keep: Path | None) -> int:
     """Tell the story; returns the exit code."""
-    console = Console(quiet=as_json, highlight=False)
+    console = Console(quiet=as_json, highlight=False, soft_wrap=True)
     steps: list[Step] = []
     started = time.perf_counter()
     with _folder(keep) as folder:
@@ -174,8 +176,8 @@ class _Story:
             self.codes = [code.text for code in found]
         return Step(
             f"{UNITS:,} units are commissioned",
-            f"Batch {self.batch.handle}: one entry of the ledger (number {self.batch.log_index}) commits to all of them. "
-            f"The first code: {self.codes[0][:70]}…",
+            f"Batch {self.batch.handle}: one entry of the ledger (number {self.batch.log_index}) commits to all of "
+            f"them. The first code: {self.codes[0][:70]}…",
             {"batch": self.batch.handle, "units": len(self.codes), "log_index": self.batch.log_index},
         )
 
@@ -191,7 +193,8 @@ class _Story:
         _require(report.released and report.read == UNITS, f"only {report.read} labels of the PDF could be read back")
         return Step(
             "Labels are printed to a PDF and read back",
-            f"{run.pages} A4 pages; all {report.read:,} symbols were decoded from the finished file at 203 and 300 dpi.",
+            f"{run.pages} A4 pages; all {report.read:,} symbols were decoded from the finished file, drawn at 203 "
+            "and at 300 dpi.",
             {"pages": run.pages, "read": report.read, "layout": LAYOUT},
         )
 
@@ -219,7 +222,8 @@ class _Story:
         self.proof_url = again["proof_url"]
         return Step(
             "Customs verifies the unit; the firm activates the batch",
-            f"Before activation: {answer['summary']} ({answer['advice']}) After it: {again['summary']} ({again['advice']})",
+            f"Before activation: {answer['summary']}. {answer['advice']} After it: {again['summary']}. "
+            f"{again['advice']}",
             {"before": _axes(answer), "after": _axes(again), "event": activated.get("event_id")},
         )
 
@@ -234,25 +238,40 @@ class _Story:
         (self.folder / "receipt.jws").write_text(self.receipt)
         return Step(
             "The answer is proved without the registry",
-            f"The unit is leaf {unit.facts['position']} of its batch, the batch entry {unit.facts['log_index']} of a log "
-            f"with {unit.facts['log_size']} entries, signed; the receipt says {receipt.facts['summary']}.",
+            f"The unit is leaf {unit.facts['position']} of its batch, the batch entry {unit.facts['log_index']} of a "
+            f"signed log of {unit.facts['log_size']} entries; the receipt says {receipt.facts['summary']}.",
             {"unit": unit.facts, "receipt_summary": receipt.facts["summary"]},
         )
 
     def _sell(self) -> Step:
+        # The till was offline when it sold: it reports the sale with its own time, three hours later.
+        sold_at = datetime.now(UTC) - timedelta(hours=3)
         answer = self._post(
-            "/v1/verify", Role.RETAILER, code=self.scanned, action="sell", device="till-1", place=HERMOSILLO, key="s-1"
+            "/v1/verify",
+            Role.RETAILER,
+            code=self.scanned,
+            action="sell",
+            device="till-1",
+            device_time=sold_at.isoformat(timespec="milliseconds"),
+            key="sale-1",
+            place=HERMOSILLO,
         )
         _require(answer["action"]["recorded"], f"the sale was not recorded: {answer['action']}")
         return Step(
-            "A shop in Hermosillo sells it",
+            "A shop in Hermosillo sold it three hours ago; its till reports it now",
             f"The sale is an event on the ledger (entry {answer['action']['log_index']}).",
             {"verdict": _axes(answer), "action": answer["action"]},
         )
 
     def _copy(self) -> Step:
         answer = self._post(
-            "/v1/verify", Role.INSPECTOR, code=self.scanned, action="inspect", on_offer=True, device="p-7", place=TIJUANA
+            "/v1/verify",
+            Role.INSPECTOR,
+            code=self.scanned,
+            action="inspect",
+            on_offer=True,
+            device="p-7",
+            place=TIJUANA,
         )
         _require(answer["summary"] != "PASS", "a copy of a sold unit passed")
         _require(answer["risk"] != "NONE", "a copy of a sold unit raised no risk")
@@ -264,13 +283,13 @@ class _Story:
 
     def _forge(self) -> Step:
         code = read_code(self.scanned, trusted_hosts=self.settings.code_hosts)
-        assert code.identity is not None
-        assert code.signature is not None
+        if code.identity is None or code.signature is None:
+            raise StoryBroken("the scanned code has no identity or no signature")
         forger = Ed25519PrivateKey.generate()
         stem = self.scanned.split("?")[0]
         forged = f"{stem}?S={sign_code(forger, code.identity, code.elements, code.signature.key_id)}"
         altered = self.scanned.replace("/10/L2026-11/", "/10/L2026-12/")
-        unknown = f"{stem[:-12]}{'0123456789AB'}?S={self.scanned.split('?S=')[1]}"
+        unknown = f"{self.settings.code_stem}/01/{NEVER_REGISTERED}/21/ABCDEF0123456789"
         refused = {}
         for name, text in (("forged", forged), ("altered", altered), ("unknown", unknown)):
             answer = self._post("/v1/verify", Role.INSPECTOR, code=text)
@@ -301,7 +320,10 @@ class _Story:
         return Step(
             "Somebody edits one bit in a copy of the database",
             f"The untouched ledger: {clean.size} entries, no fault. The copy: {fault.where}: {fault.message}.",
-            {"clean_entries": clean.size, "fault": {"code": fault.code, "where": fault.where, "message": fault.message}},
+            {
+                "clean_entries": clean.size,
+                "fault": {"code": fault.code, "where": fault.where, "message": fault.message},
+            },
         )
 
     def _post(self, path: str, role: Role, **body: Any) -> dict[str, Any]:
@@ -321,9 +343,7 @@ def _axes(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: answer[name] for name in ("summary", "authenticity", "status", "risk", "labour")}
 
 
-def _png(pixels: memoryview) -> bytes:
-    from PIL import Image  # noqa: PLC0415
-
+def _png(pixels: Any) -> bytes:
     height, width = pixels.shape
     out = io.BytesIO()
     Image.frombytes("L", (width, height), bytes(pixels)).save(out, format="PNG")

@@ -1,5 +1,7 @@
 """What `make run` prints: where to look, how to sign in, and one label to scan from the screen."""
 
+from logging import WARNING
+
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
@@ -14,7 +16,7 @@ from scanners.codes import symbol
 
 def welcome(settings: Settings) -> None:
     """Seed the demo parties at first start and print the welcome."""
-    logging.configure()
+    logging.configure(WARNING)
     services = open_services(settings)
     try:
         parties = ensure_parties(services)

@@ -25,7 +25,7 @@ Members = dict[str, Any]
 
 @blueprint.route("/verify", methods=["POST"])
 @public
-@blueprint.arguments(schemas.VerifySchema)
+@blueprint.arguments(schemas.VerifySchema())
 @blueprint.response(200, schemas.VerdictSchema)
 def verify(members: Members) -> Response:
     """Verify one code; the scan is recorded, and the event of an act with it.
@@ -43,7 +43,7 @@ def verify(members: Members) -> Response:
 
 @blueprint.route("/public/scans", methods=["POST"])
 @public
-@blueprint.arguments(schemas.PublicScanSchema)
+@blueprint.arguments(schemas.PublicScanSchema())
 @blueprint.response(200, schemas.VerdictSchema)
 def public_scan(members: Members) -> Response:
     """Record what a visitor of the public page scanned: as the public, whoever is signed in, with a coarse place."""
@@ -55,7 +55,7 @@ def public_scan(members: Members) -> Response:
 
 @blueprint.route("/verify/batch", methods=["POST"])
 @requires(Permission.VERIFY_BATCH)
-@blueprint.arguments(schemas.CodesSchema)
+@blueprint.arguments(schemas.CodesSchema())
 @blueprint.response(200, schemas.BatchAnswerSchema)
 def verify_batch(members: Members) -> Response:
     """Verify up to 1,000 codes at once; answers in their order."""
@@ -67,7 +67,7 @@ def verify_batch(members: Members) -> Response:
 
 @blueprint.route("/units/actions", methods=["POST"])
 @requires(Permission.VERIFY_PROFESSIONAL)
-@blueprint.arguments(schemas.ActionsSchema)
+@blueprint.arguments(schemas.ActionsSchema())
 @blueprint.response(200, schemas.BatchAnswerSchema)
 def act_on_units(members: Members) -> Response:
     """Record one act on up to 1,000 units: a scan of each, and one event a batch."""
@@ -79,7 +79,7 @@ def act_on_units(members: Members) -> Response:
 
 @blueprint.route("/batches/<handle>/actions", methods=["POST"])
 @requires(Permission.VERIFY_PROFESSIONAL)
-@blueprint.arguments(schemas.BatchActionSchema)
+@blueprint.arguments(schemas.BatchActionSchema())
 @blueprint.response(201, schemas.RecordedEventSchema)
 def act_on_batch(members: Members, handle: str) -> Members:
     """Record that something happened to a whole batch: activated, recalled, exported, held ..."""
@@ -89,7 +89,7 @@ def act_on_batch(members: Members, handle: str) -> Members:
 
 @blueprint.route("/events/<event_id>/undo", methods=["POST"])
 @requires(Permission.VERIFY_PROFESSIONAL)
-@blueprint.arguments(schemas.UndoSchema)
+@blueprint.arguments(schemas.UndoSchema())
 @blueprint.response(201, schemas.RecordedEventSchema)
 def undo_event(members: Members, event_id: str) -> Members:
     """Take back an event of the caller's organisation, within ten days."""
@@ -98,7 +98,7 @@ def undo_event(members: Members, event_id: str) -> Members:
 
 @blueprint.route("/proofs/<handle>/<path:serial>", methods=["GET"])
 @public
-@blueprint.arguments(schemas.ProofQuery, location="query")
+@blueprint.arguments(schemas.ProofQuery(), location="query")
 @blueprint.response(200)
 def proof(query: Members, handle: str, serial: str) -> Response:
     """Give everything a third party needs to check one unit without this registry.
@@ -137,7 +137,8 @@ def _items(items: list[BatchItem]) -> Response:
         error = None
         if item.error is not None:
             error = {"code": item.error.code, "message": item.error.message, "fix": item.error.fix}
-        counted[Authenticity.UNREADABLE if item.answer is None else item.answer.verdict.summary] += 1
+        outcome = Authenticity.UNREADABLE if item.answer is None else item.answer.verdict.summary
+        counted[outcome.value] += 1  # a plain string: orjson takes no other keys
         wire.append({"verdict": None if item.answer is None else item.answer.to_wire(), "error": error})
     return json_response({"items": wire, "summary": dict(counted)})
 

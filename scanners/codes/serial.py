@@ -136,7 +136,9 @@ def _is_dense(ordered: Sequence[str]) -> bool:
 def _is_regular(ordered: Sequence[str]) -> bool:
     if len(ordered) < 3 or not all(serial.isalnum() for serial in ordered):
         return False
-    numbers = sorted(int(serial, 36) for serial in ordered)
+    seen = {character.upper() for serial in ordered for character in serial}
+    base = next(base for base in (10, 16, 36) if seen <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:base]))
+    numbers = sorted(int(serial, base) for serial in ordered)
     steps = Counter(b - a for a, b in itertools.pairwise(numbers))
     return steps.most_common(1)[0][1] > max(1, len(ordered) // 10)
 

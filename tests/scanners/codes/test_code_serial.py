@@ -95,5 +95,6 @@ def test_counters_and_thin_serials_are_guessable() -> None:
     assert not serials_are_unguessable([f"{chance.randrange(10**9):020d}" for _ in range(500)])
     assert not serials_are_unguessable(["SHORT" + str(n) for n in range(100)])
     assert not serials_are_unguessable(["ABCDEFGHIJKLMNOP"] * 3)
+    assert not serials_are_unguessable([f"{n * 98765432109876543:020d}" for n in range(1000)])
     assert not serials_are_unguessable(["000000000001"])
     assert not serials_are_unguessable(["000000000001", "000000000002"])
