@@ -45,6 +45,6 @@ lock: install  ## pin every dependency again, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
 
 messages: install  ## collect the texts of pages and errors for translation, and compile what is translated
-	$(BIN)/pybabel extract --quiet --project Marchamo --sort-by-file --no-location --mapping-file babel.cfg --output-file app/portal/translations/messages.pot app
-	$(BIN)/pybabel update --quiet --no-fuzzy-matching --ignore-obsolete --input-file app/portal/translations/messages.pot --output-dir app/portal/translations
-	$(BIN)/pybabel compile --quiet --directory app/portal/translations
+	$(BIN)/pybabel --quiet extract --project Marchamo --sort-by-file --no-location --mapping-file babel.cfg --output-file app/portal/translations/messages.pot app
+	$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --input-file app/portal/translations/messages.pot --output-dir app/portal/translations
+	$(BIN)/pybabel --quiet compile --directory app/portal/translations

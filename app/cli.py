@@ -99,10 +99,18 @@ def serve(prepare: bool, with_demo_firm: bool) -> None:
         from app.demo.welcome import welcome
 
         welcome(settings)
-    server.serve(settings)
+    raise SystemExit(server.serve())
 
 
-@cli.command()
+@cli.command(hidden=True)
+def http() -> None:
+    """Serve HTTP (`serve` starts this by itself)."""
+    from app import server
+
+    server.run_http(Settings.from_environment())
+
+
+@cli.command(hidden=True)
 def worker() -> None:
     """Run jobs (`serve` starts one of these by itself)."""
     from app import server
@@ -113,7 +121,7 @@ def worker() -> None:
     logging.configure()
     services = open_services(Settings.from_environment())
     sweep(services)
-    server.work(services, job_handlers(services))
+    server.run_worker(services, job_handlers(services))
 
 
 @dataclass

@@ -1,4 +1,8 @@
-"""`marchamo serve`: the HTTP server's processes and the job worker beside them, started and stopped as one."""
+"""`marchamo serve`: a keeper with two children, the HTTP server (which has processes of its own) and the job worker.
+
+The keeper has no threads and opens nothing: a process that forks while another of its threads does the same can leave
+a child that never starts, or never ends. Children get groups of their own, so that Ctrl-C reaches the keeper only.
+"""
 
 import os
 import signal
@@ -7,11 +11,9 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import NoReturn
 
 import structlog
-from granian import Granian
-from granian.constants import Interfaces
-from granian.log import LogLevels
 
 from app.core import jobs
 from app.core.config import Settings
@@ -26,11 +28,65 @@ STOP_SECONDS = 10.0
 logger = structlog.get_logger(__name__)
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; then stop the worker too. One thread a process: more raise the tail latency."""
-    keeper = WorkerKeeper()
-    keeper.start()
-    server = Granian(
+class _StopAsked(BaseException):
+    """SIGINT or SIGTERM arrived."""
+
+
+def serve() -> int:
+    """Keep both children running until SIGINT or SIGTERM, then stop them; returns the exit code.
+
+    A worker that dies is started again; when the HTTP server ends by itself (its port is taken, say) all ends.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise _StopAsked
+
+    children: dict[str, subprocess.Popen[bytes]] = {}
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        for name in ("http", "worker"):
+            children[name] = _start(name)
+        while (status := children["http"].poll()) is None:
+            if (ended := children["worker"].poll()) is not None:
+                logger.error("worker ended, starting it again", status=ended)
+                time.sleep(RESTART_PAUSE_SECONDS)
+                children["worker"] = _start("worker")
+            time.sleep(IDLE_POLL_SECONDS)
+    except _StopAsked:
+        return 0
+    finally:
+        # From here on a second Ctrl-C must not cut the stop short: a child would stay behind.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _stop_all(list(children.values()))
+    return status
+
+
+def _start(name: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "app", name], start_new_session=True)
+
+
+def _stop_all(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def run_http(settings: Settings) -> None:
+    """Serve HTTP in this process and its children. One thread a process: more raise the tail latency."""
+    # The keeper does not need these; they are imported where they run.
+    from granian import Granian  # noqa: PLC0415
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    Granian(
         "app:create_app",
         factory=True,
         interface=Interfaces.WSGI,
@@ -42,46 +98,11 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.warning,
         log_access=False,
         respawn_failed_workers=True,
-    )
-    try:
-        server.serve()
-    finally:
-        keeper.stop()
+        workers_kill_timeout=int(STOP_SECONDS) // 2,
+    ).serve()
 
 
-class WorkerKeeper:
-    """Runs `marchamo worker` as a child and starts it again when it dies."""
-
-    def __init__(self) -> None:
-        self._stopping = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="worker keeper", daemon=True)
-
-    def start(self) -> None:
-        """Start the child and watch it."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the child, politely first."""
-        self._stopping.set()
-        if self._child is not None and self._child.poll() is None:
-            self._child.terminate()
-            try:
-                self._child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-
-    def _keep(self) -> None:
-        while not self._stopping.is_set():
-            # A group of its own: Ctrl-C reaches the server only, and the server decides when the worker stops.
-            self._child = subprocess.Popen([sys.executable, "-m", "app", "worker"], start_new_session=True)
-            status = self._child.wait()
-            if not self._stopping.is_set():
-                logger.error("worker ended, starting it again", status=status)
-                time.sleep(RESTART_PAUSE_SECONDS)
-
-
-def work(services: Services, handlers: dict[str, jobs.Handler]) -> None:
+def run_worker(services: Services, handlers: dict[str, jobs.Handler]) -> None:
     """Run jobs until SIGTERM or SIGINT, or until the process that started this one is gone."""
     stopping = threading.Event()
 

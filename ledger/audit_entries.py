@@ -123,6 +123,16 @@ def _compare_tile(
     if len(stored) != TILE_BYTES:
         report.add(FaultCode.TILE_CONTENT, _tile(0, index), f"a full tile has {TILE_BYTES} bytes, not {len(stored)}")
         return chain_hashes(last, commitments)
+    chained = chain_hashes(last, commitments)
+    stored_before = [last, *(stored[at : at + HASH_SIZE] for at in range(0, TILE_BYTES - HASH_SIZE, HASH_SIZE))]
+    fitting = sum(
+        chain_hashes(before, [commitment])[0] == stored[at * HASH_SIZE : (at + 1) * HASH_SIZE]
+        for at, (before, commitment) in enumerate(zip(stored_before, commitments, strict=True))
+    )
+    if fitting < TILE_WIDTH // 2:
+        message = f"only {fitting} of its hashes fit their entries: it is another tile, or all entries are others"
+        report.add(FaultCode.TILE_CONTENT, _tile(0, index), message)
+        return chained
     hashes = []
     for at, commitment in enumerate(commitments):
         expected = stored[at * HASH_SIZE : (at + 1) * HASH_SIZE]

@@ -4,7 +4,7 @@ import http.client
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -20,11 +20,17 @@ class RefusedError(RuntimeError):
 
 
 class Client:
-    """Speaks to one service with one API key; not to be shared by threads."""
+    """Speaks to one service with one API key; not to be shared by threads. Closed by ``with``."""
 
-    def __init__(self, url: str, api_key: str) -> None:
-        self.headers = {"Authorization": f"Bearer {api_key}"}
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self._headers = headers
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._connection.close()
 
     def get(self, path: str, **query: Any) -> Any:
         """GET a JSON resource; raises RefusedError."""
@@ -36,7 +42,7 @@ class Client:
 
     def send(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """Send one request and read the whole answer; raises RefusedError."""
-        headers = dict(self.headers)
+        headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, path, body, headers)

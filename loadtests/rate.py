@@ -76,5 +76,8 @@ def post_at_rate(
     for thread in threads:
         thread.join(60)
     times.sort()
-    share = lambda part: round(times[min(len(times) - 1, int(len(times) * part))], 2) if times else 0.0  # noqa: E731
-    return RateResult(count, len(errors), share(0.5), share(0.95), share(0.99), share(1.0))
+    return RateResult(count, len(errors), *(_within(times, share) for share in (0.5, 0.95, 0.99, 1.0)))
+
+
+def _within(times: Sequence[float], share: float) -> float:
+    return round(times[min(len(times) - 1, int(len(times) * share))], 2) if times else 0.0

@@ -73,13 +73,14 @@ def _pss_mb(process: psutil.Process) -> float:
 
 
 @contextmanager
-def marchamo(database_url: str, *, data_dir: Path | None = None, **settings: str) -> Iterator[Server]:
+def marchamo(database_url: str, **settings: str) -> Iterator[Server]:
     """Our server on a database, prepared and started; stopped at the end.
 
-    Its data folder (keys, scans) is a fresh one that goes with the server, unless `data_dir` names one to keep. What
-    the server prints lies there in ``server.log``. Settings are named as in app.core.config, in lower case.
+    Settings are named as in app.core.config, in lower case. The data folder (keys, scans) is a fresh one that goes
+    with the server, unless the setting `data_dir` names one. What the server prints lies there in ``server.log``.
     """
-    folder = data_dir or Path(tempfile.mkdtemp(prefix="marchamo-load-"))
+    kept = settings.get("data_dir")
+    folder = Path(kept or tempfile.mkdtemp(prefix="marchamo-load-"))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MARCHAMO_")}
@@ -101,7 +102,7 @@ def marchamo(database_url: str, *, data_dir: Path | None = None, **settings: str
         yield Server(url, process, environment, folder)
     finally:
         _stop(process)
-        if data_dir is None:
+        if kept is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -166,7 +167,7 @@ def databases() -> Iterator[dict[str, Any]]:
         nonlocal count
         count += 1
         with psycopg.connect(postgresql.get_uri(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE bench{count}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE bench{count}")
         return str(postgresql.get_uri(database=f"bench{count}"))
 
     try:

@@ -30,7 +30,7 @@ def measure(
     """Figures of one soak on a fresh database."""
     with servers.marchamo(fresh(), **firm.SETTINGS) as server:
         ready = firm.prepare(server, units=units, codes=min(units, 20_000))
-        headers = ready.client(server, "inspector").headers
+        headers = ready.headers("inspector")
         bodies = ready.verify_bodies()
         url = f"{server.url}{VERIFY}"
         wrk.post(url, bodies, seconds=1, headers=headers)

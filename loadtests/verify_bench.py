@@ -24,7 +24,6 @@ from loadtests.figures import Engine, Figure, at_least, at_most, lines_of
 from loadtests.firm import Firm
 from loadtests.servers import Server
 
-ROUNDS: Final = 3
 DURABILITY: Final = {"kill": 0.6, "power": 0.5}
 """Setting `scan_durability`, and the least share of the floor's rate with it."""
 VERIFY: Final = "/v1/verify"
@@ -36,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: units in the registry, codes asked for, seconds of one run, requests a second."""
+    """How much is measured: units in the registry, codes asked for, seconds of one run, and so on."""
 
     units: int = 1_000_000
     codes: int = 20_000
@@ -44,12 +43,14 @@ class Scale:
     per_second: float = 200.0
     rate_seconds: float = 20.0
     batches: int = 10
+    rounds: int = 3
 
 
-QUICK: Final = Scale(units=5_000, codes=2_000, seconds=1.0, per_second=50.0, rate_seconds=2.0, batches=3)
+FULL: Final = Scale()
+QUICK: Final = Scale(units=5_000, codes=2_000, seconds=1.0, per_second=50.0, rate_seconds=2.0, batches=3, rounds=1)
 
 
-def measure(engine: Engine, fresh: Callable[[], str], scale: Scale = Scale(), say: Say = print) -> list[Figure]:
+def measure(engine: Engine, fresh: Callable[[], str], scale: Scale, say: Say = print) -> list[Figure]:
     """All figures of one engine; `fresh` makes a new empty database and returns its address."""
     say(f"{engine}: the floor's table of {scale.units:,} units")
     floor_url = fresh()
@@ -66,7 +67,15 @@ def measure(engine: Engine, fresh: Callable[[], str], scale: Scale = Scale(), sa
             floor_server = servers.wsgi("loadtests.floor:create_app", "/", FLOOR_DATABASE=floor_url)
             with floor_server as floor_address, _ours(ours_url, data_dir, durability) as server:
                 say(f"{engine}: floor and verify in alternation, scans safe against {durability}")
-                figures += _against_floor(engine, durability, floor_address, floor_bodies, server, ready, scale)
+                figures += _against_floor(
+                    engine,
+                    durability,
+                    floor_address=floor_address,
+                    floor_bodies=floor_bodies,
+                    server=server,
+                    ready=ready,
+                    scale=scale,
+                )
         with _ours(ours_url, data_dir, "power") as server:
             figures += _answer_times(engine, server, ready, scale, say)
             figures += _batches(engine, server, ready, scale)
@@ -77,26 +86,27 @@ def measure(engine: Engine, fresh: Callable[[], str], scale: Scale = Scale(), sa
 
 @contextlib.contextmanager
 def _ours(url: str, data_dir: Path, durability: str) -> Iterator[Server]:
-    with servers.marchamo(url, data_dir=data_dir, scan_durability=durability, **firm.SETTINGS) as server:
+    with servers.marchamo(url, data_dir=str(data_dir), scan_durability=durability, **firm.SETTINGS) as server:
         yield server
 
 
 def _against_floor(
     engine: Engine,
     durability: str,
+    *,
     floor_address: str,
     floor_bodies: list[bytes],
     server: Server,
     ready: Firm,
     scale: Scale,
 ) -> list[Figure]:
-    headers = ready.client(server, "inspector").headers
+    headers = ready.headers("inspector")
     bodies = ready.verify_bodies()
     # Both warm up: connections, caches, prepared statements.
     wrk.post(f"{floor_address}/verify", floor_bodies, seconds=1)
     wrk.post(f"{server.url}{VERIFY}", bodies, seconds=1, headers=headers)
     floors, ours = [], []
-    for _ in range(ROUNDS):
+    for _ in range(scale.rounds):
         floors.append(wrk.post(f"{floor_address}/verify", floor_bodies, seconds=scale.seconds))
         ours.append(wrk.post(f"{server.url}{VERIFY}", bodies, seconds=scale.seconds, headers=headers))
     floor_rate = statistics.median(run.per_second for run in floors)
@@ -113,31 +123,28 @@ def _against_floor(
 
 
 def _answer_times(engine: Engine, server: Server, ready: Firm, scale: Scale, say: Say) -> list[Figure]:
-    headers = ready.client(server, "inspector").headers
+    headers = ready.headers("inspector")
     bodies = ready.verify_bodies()
     url = f"{server.url}{VERIFY}"
     say(f"{engine}: {scale.per_second:.0f} requests/s")
-    idle = rate.post_at_rate(
-        url, bodies, per_second=scale.per_second, seconds=scale.rate_seconds, headers=headers
-    )
+    idle = rate.post_at_rate(url, bodies, per_second=scale.per_second, seconds=scale.rate_seconds, headers=headers)
     say(f"{engine}: the same while {scale.units:,} more units are commissioned")
     commissioned = threading.Event()
     started, took, failures = time.perf_counter(), [], []
 
     def commission() -> None:
         try:
-            ready.client(server, "owner").commission(ready.product, scale.units, lot="BENCH-2")
+            with ready.client(server, "owner") as owner:
+                owner.commission(ready.product, scale.units, lot="BENCH-2")
             took.append(time.perf_counter() - started)
-        except Exception as error:  # noqa: BLE001  carried to the measuring thread, which raises it
+        except Exception as error:  # carried to the measuring thread, which raises it
             failures.append(error)
         finally:
             commissioned.set()
 
     thread = threading.Thread(target=commission)
     thread.start()
-    busy = rate.post_at_rate(
-        url, bodies, per_second=scale.per_second, seconds=600, headers=headers, until=commissioned
-    )
+    busy = rate.post_at_rate(url, bodies, per_second=scale.per_second, seconds=600, headers=headers, until=commissioned)
     thread.join()
     if failures:
         raise failures[0]
@@ -159,17 +166,18 @@ def _times(what: str, engine: Engine, result: rate.RateResult) -> list[Figure]:
 
 
 def _batches(engine: Engine, server: Server, ready: Firm, scale: Scale) -> list[Figure]:
-    client = ready.client(server, "customs_client")
     size = min(BATCH_SIZE, len(ready.codes))
     times = []
-    for number in range(scale.batches):
-        start = number * size % (len(ready.codes) - size + 1)
-        began = time.perf_counter()
-        answer = client.post(BATCH, {"codes": ready.codes[start : start + size]})
-        times.append(time.perf_counter() - began)
-        verified = sum(item["verdict"] is not None and item["verdict"]["data"]["verified"] for item in answer["items"])
-        if verified != size:
-            raise RuntimeError(f"{size - verified} of {size} registered codes of a batch were not verified")
+    with ready.client(server, "customs_client") as client:
+        for number in range(scale.batches):
+            start = number * size % (len(ready.codes) - size + 1)
+            began = time.perf_counter()
+            answer = client.post(BATCH, {"codes": ready.codes[start : start + size]})
+            times.append(time.perf_counter() - began)
+            verdicts = [item["verdict"] for item in answer["items"]]
+            verified = sum(verdict is not None and verdict["data"]["verified"] for verdict in verdicts)
+            if verified != size:
+                raise RuntimeError(f"{size - verified} of {size} registered codes of a batch were not verified")
     return [
         Figure(f"batch verify of {size:,} codes, scans recorded: median", "s", statistics.median(times), engine),
         Figure(f"batch verify of {size:,} codes, scans recorded: slowest", "s", max(times), engine, at_most(1)),
@@ -180,7 +188,7 @@ def main() -> int:
     """Print the figures of the asked engines; 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description="Measure online verification against its floor.")
     parser.add_argument("--engine", choices=[Engine.SQLITE, Engine.POSTGRESQL], action="append", type=Engine)
-    parser.add_argument("--units", type=int, default=Scale.units)
+    parser.add_argument("--units", type=int, default=FULL.units)
     parser.add_argument("--quick", action="store_true", help="toy numbers")
     arguments = parser.parse_args()
     if not wrk.available():

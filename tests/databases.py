@@ -11,12 +11,14 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 KINDS = ("sqlite", "postgresql")
@@ -27,7 +29,7 @@ def postgresql_is_available() -> bool:
 
 
 class PostgresqlServer:
-    """A throw-away server. `stop` and `start` let a test pull the plug."""
+    """A throw-away server. `crash` and `start` let a test pull the plug."""
 
     def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="marchamo-pg-"))
@@ -53,6 +55,16 @@ class PostgresqlServer:
 
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def crash(self) -> None:
+        """Stop at once, as a crash would: no checkpoint, every connection cut."""
+        process = psutil.Process(self._server.get_pid())
+        os.kill(process.pid, signal.SIGQUIT)
+        process.wait(30)
+
+    def start(self) -> None:
+        """Start again after `crash`; recovers from the write-ahead log."""
+        self._server.ensure_postgres_running()
 
     def close(self) -> None:
         self._server.cleanup()

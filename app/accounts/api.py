@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import request
-from flask_smorest import Blueprint
 
 from app.accounts import schemas, service
 from app.accounts.answers import api_key_answer, key_answer, organisation_answer, right_answer, right_answers
 from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightKind
+from app.core.api import Blueprint
 from app.core.authorisation import (
     Permission,
     Role,

@@ -79,13 +79,13 @@ def list_command(services: Services, *, status: str | None) -> None:
 
 @account.command()
 @click.argument("issuer")
-@click.option("--approve/--refuse", required=True, default=None)
+@click.argument("decision", type=click.Choice(["approve", "refuse"]))
 @click.option("--reason", required=True)
 @_with_services
-def decide(services: Services, *, issuer: str, approve: bool, reason: str) -> None:
+def decide(services: Services, *, issuer: str, decision: str, reason: str) -> None:
     """Decide on an organisation."""
-    decision = service.approve_organisation if approve else service.refuse_organisation
-    decided = decision(services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason)
+    use_case = service.approve_organisation if decision == "approve" else service.refuse_organisation
+    decided = use_case(services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason)
     click.echo(f"{decided.name} is {decided.status.value}; ledger entry {decided.log_index}.")
 
 
@@ -102,12 +102,13 @@ def requests(services: Services) -> None:
 
 @account.command("decide-right")
 @click.argument("reference")
-@click.option("--approve/--refuse", required=True, default=None)
+@click.argument("decision", type=click.Choice(["approve", "refuse"]))
 @click.option("--reason", required=True)
 @click.option("--quota", type=click.IntRange(min=1), help="Largest number of units.")
 @_with_services
-def decide_right(services: Services, *, reference: str, approve: bool, reason: str, quota: int | None) -> None:
+def decide_right(services: Services, *, reference: str, decision: str, reason: str, quota: int | None) -> None:
     """Decide on an issuing right."""
+    approve = decision == "approve"
     right = service.decide_right(
         services, reference=reference, approve=approve, reason=reason, decided_by=COMMAND_LINE, quota=quota
     )

@@ -1,9 +1,16 @@
 """The documented API: OpenAPI 3.1 from the marshmallow schemas, browsable at /v1/docs."""
 
-from flask import Flask
-from marshmallow import RAISE, Schema
+from typing import Any
 
+import flask_smorest
+from flask import Flask, Request
+from marshmallow import RAISE, Schema, missing
+from webargs.flaskparser import FlaskParser, is_json_request
+
+from app.core.errors import Malformed
 from app.core.http import ProblemApi
+from ledger.errors import FormatError
+from ledger.strict import decode_json_object
 
 BEARER = "apiKey"
 
@@ -15,6 +22,27 @@ class StrictSchema(Schema):
         """Schema options."""
 
         unknown = RAISE
+
+
+class StrictParser(FlaskParser):
+    """Reads bodies strictly: no member twice, no NaN, no nesting without end, nothing that does not say it is JSON."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        body = req.get_data(cache=True)
+        if not is_json_request(req):
+            if body:
+                raise Malformed("Send the body as JSON, with Content-Type: application/json.", code="content_type")
+            return missing
+        try:
+            return decode_json_object(body)
+        except FormatError as error:
+            raise Malformed("The body cannot be read as JSON: %(reason)s.", code="json", reason=error.message) from None
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
+    """A group of documented routes; every feature's `api.py` makes one."""
+
+    ARGUMENTS_PARSER = StrictParser()
 
 
 def make_api(app: Flask) -> ProblemApi:

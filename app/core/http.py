@@ -167,7 +167,8 @@ def install(app: Flask, *, trust_proxy: bool) -> None:
     if trust_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     app.json = FastJSONProvider(app)
-    app.config.setdefault("MAX_CONTENT_LENGTH", MAX_BODY)
+    # Flask sets this to None itself, so setdefault would leave every body unbounded.
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_CONTENT_LENGTH"] or MAX_BODY
     app.before_request(start_request)
     app.after_request(finish_request)
     app.register_error_handler(AppError, answer_app_error)

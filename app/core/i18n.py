@@ -12,6 +12,9 @@ def choose_language() -> str:
     if not has_request_context():
         return "en"
     if "language" not in g:
+        environ = request.environ
+        if not (environ.get("QUERY_STRING") or "HTTP_COOKIE" in environ or "HTTP_ACCEPT_LANGUAGE" in environ):
+            return "en"  # most machines: nothing to parse
         asked = request.args.get("lang") or request.cookies.get(COOKIE)
         g.language = asked if asked in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or "en"
     language: str = g.language

@@ -46,7 +46,7 @@ class Sealer:
             raise SealError("a sealed value of an unknown version")
         try:
             return self._cipher.decrypt(sealed[1 : 1 + _NONCE_SIZE], sealed[1 + _NONCE_SIZE :], context.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: shorter than a nonce
             raise SealError(f"the secret for {context} does not open under this key-encryption key") from error
 
     def derive(self, purpose: str) -> bytes:

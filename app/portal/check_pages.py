@@ -68,6 +68,13 @@ def check() -> str | tuple[str, int]:
         if len(text) > MAX_CODE:
             raise TooLarge("A code has at most %(limit)s characters.", limit=MAX_CODE)
         return _verdict(_look(text), text)
+    except Malformed:
+        # Why exactly is for technicians (the API says it); a person needs to know what to do.
+        error = Malformed(
+            "This text is not a code that this registry can read.",
+            fix="Paste the whole link from the code, or take a photo of the label.",
+        )
+        return _form(error, text), int(error.status)
     except AppError as error:
         return _form(error, text[:MAX_CODE]), int(error.status)
 

@@ -18,6 +18,7 @@ from app.facts import service as facts
 from app.facts.service.projections import read_batch_state
 from app.facts.vocabulary import Status
 from app.portal.addresses import verify_path
+from app.portal.sentences import translated
 from app.portal.words import word
 from app.registry import service as registry
 from app.registry.labels.layouts import LAYOUTS
@@ -150,6 +151,8 @@ def act_on_batch(handle: str) -> Response | tuple[str, int]:
     if named not in {action.value for action in BATCH_ACTS}:
         raise Invalid("This page does not know that act.")
     action = Action(named)
+    registry.find_batch(request_session(), handle, organisation_id=current_organisation_id())  # one's own only
+    request_session().rollback()
     try:
         verification.act_on_batch(
             services(),
@@ -227,7 +230,7 @@ def _batch_page(handle: str, error: AppError | None) -> str:
 
 def layout_title(title: str, fits: str) -> str:
     """Name a label layout, with the sheets of the trade that it fits."""
-    return f"{gettext(title)} ({fits})" if fits else gettext(title)
+    return f"{translated(title)} ({fits})" if fits else translated(title)
 
 
 def _given(names: tuple[str, ...]) -> dict[str, str]:

@@ -24,6 +24,16 @@ def _mark(text: str) -> str:
 WHERE = (_mark("row %(a)s, column %(b)s"), _mark("row %(a)s"), _mark("line %(a)s"))
 """Places in files as the registry writes them."""
 
+LAYOUTS = (
+    _mark("Letter, %(a)s labels of %(b)s × %(c)s mm"),
+    _mark("A4, %(a)s labels of %(b)s × %(c)s mm"),
+    _mark("Roll, %(a)s × %(b)s mm"),
+)
+"""Sheets and rolls as the label layouts are titled."""
+
+API = _mark("Registry of signed codes: register, commission, verify, prove.")
+"""What the OpenAPI document says of itself."""
+
 ENTRIES = {
     "/name": _mark("Name"),
     "/brand": _mark("Brand"),

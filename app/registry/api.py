@@ -3,10 +3,10 @@
 from typing import Any
 
 from flask import Response, jsonify, request, send_file
-from flask_smorest import Blueprint
 from sqlalchemy.orm import Session
 
 from app.core import jobs
+from app.core.api import Blueprint
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
 from app.core.database import request_session
 from app.core.errors import Invalid

@@ -2,7 +2,6 @@
 
 from app.accounts.service import normalise_gtin
 from app.core.errors import Invalid
-from scanners.codes.errors import CodeError
 from scanners.codes.identity import ISSUER_PATTERN, ITEM_PATTERN, CodeKind
 
 
@@ -25,8 +24,3 @@ def parse_reference(text: str) -> tuple[CodeKind, str]:
     if not ISSUER_PATTERN.fullmatch(issuer):
         raise Invalid("An item without GTIN is written <ISSUER>/<ITEM>, the issuer's name first.", code="issuer")
     return CodeKind.ITEM, f"{issuer}/{check_item(item)}"
-
-
-def code_fault(error: CodeError) -> Invalid:
-    """The service's refusal for one of the code format."""
-    return Invalid(str(error).replace("%", "%%"), code=error.code, fix=error.fix)

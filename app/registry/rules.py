@@ -13,6 +13,8 @@ from scanners.codes.identity import CodeKind
 from scanners.codes.serial import check_supplied_serial, serials_are_unguessable
 
 MAX_NOTE = 500
+MAX_PARTS = 1_000
+"""Batches that one job can make."""
 SSCC_LENGTH = 18
 MAX_FAULTS = 1_000
 """Faults reported of one file; a file that is wrong throughout needs no longer list."""

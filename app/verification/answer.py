@@ -87,10 +87,11 @@ class VerdictAnswer:
     def to_wire(self) -> dict[str, Any]:
         """Give the JSON object of the API."""
         verdict = self.verdict
+        as_of = to_iso(self.as_of)
         body: dict[str, Any] = {
             "data": _lightweight(verdict, self.unit),
             "corrUUID": self.correlation,
-            "verificationTimestamp": to_iso(self.as_of),
+            "verificationTimestamp": as_of,
             "responderGLN": None,
             "summary": verdict.summary.value,
             "advice": self.advice,
@@ -102,7 +103,7 @@ class VerdictAnswer:
                 name for name, value in (("risk", verdict.risk), ("labour", verdict.labour)) if value is None
             ],
             "reasons": list(verdict.reasons),
-            "as_of": to_iso(self.as_of),
+            "as_of": as_of,
             "data_age_seconds": 0,
             "code": _code(self.code),
             "product": None,

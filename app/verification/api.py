@@ -4,13 +4,13 @@ from collections import Counter
 from typing import Any
 
 from flask import Response, request
-from flask_smorest import Blueprint
 
+from app.core.api import Blueprint
 from app.core.authorisation import ANONYMOUS, Permission, current_principal, public, requires
 from app.core.services import services
 from app.facts import service as facts
 from app.verification import schemas, service
-from app.verification.http import json_response
+from app.verification.http import json_arguments, json_response
 from app.verification.limits import refuse_flood
 from app.verification.request import ScanRequest
 from app.verification.service import BatchItem
@@ -25,8 +25,8 @@ Members = dict[str, Any]
 
 @blueprint.route("/verify", methods=["POST"])
 @public
-@blueprint.arguments(schemas.VerifySchema())
-@blueprint.response(200, schemas.VerdictSchema)
+@json_arguments(blueprint, schemas.VerifySchema(), shortcut=schemas.simple_verify)
+@blueprint.alt_response(200, schema=schemas.VerdictSchema)
 def verify(members: Members) -> Response:
     """Verify one code; the scan is recorded, and the event of an act with it.
 
@@ -43,8 +43,8 @@ def verify(members: Members) -> Response:
 
 @blueprint.route("/public/scans", methods=["POST"])
 @public
-@blueprint.arguments(schemas.PublicScanSchema())
-@blueprint.response(200, schemas.VerdictSchema)
+@json_arguments(blueprint, schemas.PublicScanSchema())
+@blueprint.alt_response(200, schema=schemas.VerdictSchema)
 def public_scan(members: Members) -> Response:
     """Record what a visitor of the public page scanned: as the public, whoever is signed in, with a coarse place."""
     refuse_flood(services(), request.remote_addr)

@@ -55,7 +55,7 @@ class FoundUnit:
 def found_unit(row: Sequence[Any]) -> FoundUnit:
     """Read a row of `COLUMNS`."""
     split = len(UNIT_COLUMNS)
-    values = (*row[:split], joined_state(row[split:]))
+    values = (*row[:split], joined_state(tuple(row[split:])))
     return FoundUnit(*values)
 
 

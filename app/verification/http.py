@@ -1,9 +1,55 @@
-"""How verdicts go out over HTTP."""
+"""How questions come in and verdicts go out over HTTP, on the path where microseconds count."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import orjson
-from flask import Response
+from flask import Response, request
+from flask_smorest import Blueprint
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import UnprocessableEntity
+
+from app.core.errors import Malformed
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+Shortcut = Callable[[Any], dict[str, Any] | None]
+"""Gives what the schema would load for the commonest bodies, or None to let the schema decide."""
+
+
+def json_arguments(blueprint: Blueprint, schema: Schema, *, shortcut: Shortcut | None = None) -> Callable[[View], View]:
+    """Load the JSON body into the view's first argument and document it, as `Blueprint.arguments` does.
+
+    Measured, the general parser behind `Blueprint.arguments` costs a third of a whole verification; here the body goes
+    straight from orjson into the schema. Refusals have the same shape.
+    """
+
+    def decorate(view: View) -> View:
+        @blueprint.doc(requestBody={"required": True, "content": {"application/json": {"schema": schema}}})
+        @wraps(view)
+        def wrapper(*arguments: Any, **keywords: Any) -> Any:
+            return view(_load(schema, shortcut), *arguments, **keywords)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def _load(schema: Schema, shortcut: Shortcut | None) -> Any:
+    if request.mimetype != "application/json":
+        raise Malformed("Send the body as application/json.", code="content_type")
+    try:
+        body = orjson.loads(request.get_data(cache=False))
+        known = None if shortcut is None else shortcut(body)
+        return schema.load(body) if known is None else known
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The body is not JSON.", code="invalid_json") from error
+    except ValidationError as error:
+        refusal = UnprocessableEntity()
+        refusal.data = {"messages": {"json": error.messages}}  # type: ignore[attr-defined]
+        raise refusal from error
 
 
 def json_response(body: dict[str, Any]) -> Response:

@@ -7,6 +7,9 @@ same time, and where a transaction begins. This module settles all three, so tha
 from __future__ import annotations
 
 import os
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +18,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 
 BUSY_TIMEOUT_MS = 30_000
-"""How long a writer waits for SQLite's write lock before it gives up."""
+"""How long a writer waits for a lock of the database before it gives up."""
+
+BUSY_SLEEP_S = (0.000_3, 0.002)
+"""How long a writer of SQLite sleeps, at random between these, before it asks for the lock again."""
 
 POOL_SIZE = 10
 POOL_OVERFLOW = 50
@@ -27,7 +33,7 @@ SQLITE_PAGE_SIZE = 8_192
 WAL_AUTOCHECKPOINT_PAGES = 2_000
 """SQLite folds its write-ahead log back into the database after this many pages (16 MB); rarer means longer stalls."""
 
-_BEGIN_OPTION = "marchamo_begin"
+_BEGIN_OPTION = "marchamo_begin_immediate"
 
 # Connections inherited over a fork. They are kept, never closed: closing one in the child would say goodbye to the
 # server in the parent's name, or drop SQLite's locks on the file.
@@ -45,7 +51,9 @@ def create_database_engine(url: str, *, durable: bool = True) -> Engine:
         _set_up_sqlite(engine, durable=durable)
     else:
         # psycopg sends `options` at connection start: no extra round trip, and RESET returns to these values.
-        options = f"-c synchronous_commit={'on' if durable else 'off'} -c timezone=UTC"
+        options = (
+            f"-c synchronous_commit={'on' if durable else 'off'} -c timezone=UTC -c lock_timeout={BUSY_TIMEOUT_MS}"
+        )
         engine = create_engine(
             url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True, connect_args={"options": options}
         )
@@ -62,7 +70,7 @@ def begin_write(engine: Engine) -> Iterator[Connection]:
     care: an ordinary transaction.
     """
     with engine.connect() as connection:
-        writing = connection.execution_options(**{_BEGIN_OPTION: "IMMEDIATE"})
+        writing = connection.execution_options(**{_BEGIN_OPTION: True})
         with writing.begin():
             yield writing
 
@@ -84,8 +92,34 @@ def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get(_BEGIN_OPTION, "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        if connection.get_execution_options().get(_BEGIN_OPTION):
+            _begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, asking every millisecond or two.
+
+    SQLite's own busy handler sleeps longer and longer, up to 100 ms: beside a process that writes without pause it
+    starves for seconds, because the lock is free only for moments.
+    """
+    driver: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while time.monotonic() < deadline:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+                time.sleep(random.uniform(*BUSY_SLEEP_S))  # noqa: S311 -- spreads the askers, no secret
+            else:
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last attempt raises what stands against it
 
 
 def _refuse_inherited_connections(engine: Engine) -> None:

@@ -184,7 +184,8 @@ def _only_signature(text: str, values: list[str]) -> CodeSignature:
     if len(values) > 1:
         raise CodeError("duplicate_signature", "The code carries more than one signature.")
     signature = decode_signature(values[0])
-    if f"{SIGNATURE_KEY}={values[0]}" not in text:
+    written = f"{SIGNATURE_KEY}={values[0]}"
+    if f"?{written}" not in text and f"&{written}" not in text:
         raise CodeError("signature_digits", "The signature's digits are written in percent-encoding.")
     return signature
 

@@ -34,10 +34,10 @@ def test_a_firm_signs_up_registers_makes_codes_and_prints(visitor: Visitor, site
     page.get_by_role("link", name="Registrar un producto").click()
     page.get_by_label("Nombre", exact=True).fill("Mezcal espadín 750 ml")
     page.get_by_label("Número del código de barras (GTIN)").fill(gtin()[:-1] + str((int(gtin()[-1]) + 1) % 10))
-    page.get_by_role("button", name="Registrar").click()
+    page.get_by_role("button", name="Registrar el producto").click()
     assert "tendría que ser" in page.get_by_role("alert").inner_text()
     page.get_by_label("Número del código de barras (GTIN)").fill(gtin())
-    page.get_by_role("button", name="Registrar").click()
+    page.get_by_role("button", name="Registrar el producto").click()
 
     page.wait_for_url("**/batches/new?product=*")
     page.get_by_label("Cuántas unidades").fill("12")
@@ -55,14 +55,13 @@ def test_a_firm_signs_up_registers_makes_codes_and_prints(visitor: Visitor, site
     assert all(symbol.text.startswith(site.address.upper()) for symbol in symbols)
     assert all(f"/01/{gtin()}/10/L-2401/21/" in symbol.text for symbol in symbols)
 
-    page.go_back()
     page.get_by_role("link", name=re.compile("Ver la emisión")).click()
     page.get_by_role("button", name="Poner en circulación toda la emisión").click()
     page.get_by_text("Registrado: Poner en circulación").wait_for()
     page.get_by_role("link", name=re.compile("^[0-9A-Z]{17}$")).first.click()
     assert page.get_by_role("heading", level=1).inner_text() == "Sin observaciones"
     assert firm.name in page.get_by_role("main").inner_text()
-    assert visitor.complaints == []
+    assert [complaint for complaint in visitor.complaints if "422" not in complaint] == []  # 422: the wrong digit
 
 
 def _approve(site: Site) -> accounts.Organisation:

@@ -1,6 +1,5 @@
 """Organisations: they sign up, the registry decides, and every decision is on the ledger."""
 
-import re
 import secrets
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from app.core.clock import now_ms
 from app.core.database import session_on, write_session
 from app.core.errors import Conflict, Faults, Malformed
 from app.core.services import Services
+from scanners.codes.code_lists import COUNTRIES_ALPHA2
 from scanners.codes.serial import ALPHABET
 
 ISSUER_LENGTH = 6
@@ -30,8 +30,6 @@ SIGN_UPS_OF_ADDRESS = 10
 MAX_REASON = 2000
 MAX_NAME = 200
 PAGE = 50
-
-_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def register_organisation(
     name = " ".join(name.split())
     if not 2 <= len(name) <= MAX_NAME or not name.isprintable():
         faults.add("/name", "The name has 2 to 200 characters.")
-    if not _COUNTRY.fullmatch(country):
+    if country not in COUNTRIES_ALPHA2:
         faults.add("/country", "The country is its two-letter ISO 3166-1 code, such as MX or US.")
     if kind not in KINDS_OPEN_TO_SIGN_UP:
         faults.add("/kind", "The kind is firm, shop or authority.")

@@ -65,7 +65,7 @@ def organisation_names(session: Session, ids: Collection[int]) -> dict[int, str]
 def issuers_of(session: Session, ids: Collection[int]) -> dict[int, str]:
     """Names on the wire by id."""
     found = session.execute(select(OrganisationRow.id, OrganisationRow.issuer).where(OrganisationRow.id.in_(ids)))
-    return dict(found.tuples())
+    return dict(found.all())
 
 
 def organisation(row: OrganisationRow) -> Organisation:

@@ -72,7 +72,7 @@ class SqliteScanStore:
 
     def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
         """Give the newest scans of a unit, newest first."""
-        return [_scan(row) for row in self._connection(unit_id).execute(_RECENT, (unit_id, limit))]
+        return [Scan._make(row) for row in self._connection(unit_id).execute(_RECENT, (unit_id, limit))]
 
     def count(self) -> int:
         """Count all scans."""
@@ -109,16 +109,11 @@ class SqliteScanStore:
         return connection
 
 
-def _scan(row: tuple[object, ...]) -> Scan:
-    scan = Scan._make(row)
-    return scan._replace(offline=bool(scan.offline))
-
-
 def _record(connection: sqlite3.Connection, scan: Scan) -> RecordedScan:
     first = connection.execute(_INSERT, scan).rowcount == 1
-    rows = [_scan(row) for row in connection.execute(_RECENT, (scan.unit_id, RECENT + 1))]
+    rows = [Scan._make(row) for row in connection.execute(_RECENT, (scan.unit_id, RECENT + 1))]
     if not first:
-        scan = _scan(connection.execute(_SAME, (scan.unit_id, scan.device, scan.key)).fetchone())
+        scan = Scan._make(connection.execute(_SAME, (scan.unit_id, scan.device, scan.key)).fetchone())
     earlier = tuple(row for row in rows if row.key != scan.key or row.device != scan.device)
     return RecordedScan(scan, first, earlier[:RECENT])
 

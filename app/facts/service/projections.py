@@ -4,6 +4,7 @@ Nothing here is a fact. `rebuild_projections` throws both tables away and gets t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -70,8 +71,12 @@ def join_states(units: Select[Any]) -> Select[Any]:
     )
 
 
-def joined_state(row: Sequence[Any]) -> UnitState:
-    """Give the state of one unit from the columns that `join_states` added."""
+@lru_cache(maxsize=4096)
+def joined_state(row: tuple[Any, ...]) -> UnitState:
+    """Give the state of one unit from the columns that `join_states` added.
+
+    Remembered by the columns' values: units of a batch without events of their own all have the same.
+    """
     found = StateRow._make(row)
     unit = NEW
     if found.unit_statuses is not None:

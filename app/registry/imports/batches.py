@@ -8,8 +8,7 @@ from datetime import date
 from app.core.errors import AppError, Faults, FieldFault, Malformed
 from app.registry.imports.reading import Cell, Row, Table
 from app.registry.references import parse_reference
-from app.registry.rules import MAX_FAULTS, check_expiry, check_lot, check_request, shown
-from app.registry.service.commission import MAX_PARTS
+from app.registry.rules import MAX_FAULTS, MAX_PARTS, check_expiry, check_lot, check_request, shown
 from app.registry.unit_id import MAX_BATCH_SIZE
 from app.registry.values import CommissionRequest
 from app.registry.vocabulary import Profile

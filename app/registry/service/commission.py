@@ -20,6 +20,7 @@ from app.core.errors import Invalid, NotSignedIn
 from app.core.jobs import Handler, Job, JobRow, JobState, Progress, enqueue
 from app.core.services import Services
 from app.registry.models import BatchRow, SerialFileRow
+from app.registry.rules import MAX_PARTS
 from app.registry.service.batches import published_parts
 from app.registry.service.plans import QuotaTally, check_commission, size_of
 from app.registry.service.publish import commission, sweep_job
@@ -27,9 +28,6 @@ from app.registry.service.serial_files import forget_serials, keep_serials, read
 from app.registry.unit_store import sweep_batch
 from app.registry.values import CommissionRequest
 from app.registry.vocabulary import JobKind, Profile
-
-MAX_PARTS = 1_000
-"""Batches that one job can make."""
 
 
 def request_commission(

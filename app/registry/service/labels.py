@@ -184,7 +184,7 @@ def _run(services: Services, job: Job, progress: Progress) -> dict[str, Any]:
             report, facts = draw(unchecked, request, labels, lambda done: progress(done, 2 * count))
         except LabelError as error:
             unchecked.unlink(missing_ok=True)
-            raise Invalid(error.message.replace("%", "%%"), code=error.code, fix=error.fix) from error
+            raise Invalid(error.message, code=error.code, fix=error.fix) from error
     if not report.released or report.read != count:
         unchecked.unlink(missing_ok=True)
         raise AppError(

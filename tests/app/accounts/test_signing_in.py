@@ -38,6 +38,7 @@ def test_the_right_password_opens_a_session_whose_token_is_not_stored(services: 
     assert rows[0].expires_at > now_ms()
 
 
+@on_sqlite
 def test_a_wrong_password_and_an_unknown_person_are_refused_alike(services: Services) -> None:
     email = owner_email(services, make_organisation(services))
     refusals = []
@@ -48,6 +49,7 @@ def test_a_wrong_password_and_an_unknown_person_are_refused_alike(services: Serv
     assert all(refusal == refusals[0] for refusal in refusals)
 
 
+@on_sqlite
 def test_an_unknown_person_costs_a_password_check_too(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
 
@@ -73,6 +75,7 @@ def test_guessing_is_braked_before_the_password_is_looked_at(limited: Services) 
     assert try_password(limited, email, PASSWORD, address="192.0.2.2")  # the owner elsewhere is not locked out
 
 
+@on_sqlite
 def test_one_address_cannot_try_one_password_on_many_accounts(
     limited: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +88,7 @@ def test_one_address_cannot_try_one_password_on_many_accounts(
         try_password(limited, "another@example.org", PASSWORD)
 
 
+@on_sqlite
 def test_successful_sign_ins_do_not_use_the_allowance_up(limited: Services) -> None:
     email = owner_email(limited, make_organisation(limited))
     for _ in range(signing_in.GUESSES_OF_PAIR + 2):
@@ -105,6 +109,7 @@ def test_the_brake_opens_after_its_window_and_forgets(limited: Services) -> None
         assert email.encode() not in b"".join(session.scalars(select(AttemptRow.subject)))
 
 
+@on_sqlite
 def test_a_suspended_organisation_lets_nobody_in(services: Services) -> None:
     firm = make_approved_firm(services, prefix=None)
     email = owner_email(services, firm)
@@ -113,6 +118,7 @@ def test_a_suspended_organisation_lets_nobody_in(services: Services) -> None:
         try_password(services, email, PASSWORD)
 
 
+@on_sqlite
 def test_a_session_can_only_switch_to_an_organisation_of_the_person(services: Services) -> None:
     firm, other = make_organisation(services), make_organisation(services)
     token = try_password(services, owner_email(services, firm), PASSWORD)

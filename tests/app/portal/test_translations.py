@@ -39,7 +39,7 @@ def _key(message: Message) -> Key:
 def spoken() -> set[Key]:
     """Every text that the program can show, as `make messages` collects it."""
     with (ROOT / "babel.cfg").open() as config:
-        methods, options = parse_mapping_cfg(config)
+        methods, options = parse_mapping_cfg(config)  # type: ignore[no-untyped-call]
     found = set()
     for _, _, text, _, context in extract_from_dir(str(ROOT / "app"), methods, options):
         found.add((context or "", str(text[0] if isinstance(text, tuple) else text)))

@@ -24,7 +24,7 @@ from tests.app.registry.registry_builders import (
     make_firm,
     make_product,
 )
-from tests.builders import PREFIX, gtin, make_approved_firm, on_sqlite
+from tests.builders import PREFIX, gtin, make_approved_firm, on_sqlite, principal
 
 HOSTS = {"localhost"}
 
@@ -205,7 +205,7 @@ def test_a_delegate_commissions_within_its_quota_and_no_further(services: Servic
         gtin=gtin(),
         to_issuer=maker.issuer,
         quota=10,
-        actor="person:1",
+        actor=principal(firm.organisation),
         valid_until=4_000_000_000_000,
     )
     # Both are within the quota when they are asked for; together they are not.

@@ -42,18 +42,14 @@ def test_every_combination_is_the_strictest_of_its_parts_and_has_a_sentence() ->
 
 def test_only_a_registered_unit_can_pass() -> None:
     for authenticity, asker in itertools.product(Authenticity, AskerRole):
-        summary = summarise(
-            authenticity=authenticity, status={Status.ACTIVE}, risk=Risk.NONE, labour=None, asker=asker
-        )
+        summary = summarise(authenticity=authenticity, status={Status.ACTIVE}, risk=Risk.NONE, labour=None, asker=asker)
         assert (summary is Summary.PASS) == (authenticity is Authenticity.REGISTERED)
 
 
 def test_an_axis_that_was_not_evaluated_neither_spoils_nor_makes_a_pass() -> None:
     for asker, risk in itertools.product(AskerRole, RISKS):
         for authenticity in Authenticity:
-            with_it = summarise(
-                authenticity=authenticity, status={Status.ACTIVE}, risk=risk, labour=None, asker=asker
-            )
+            with_it = summarise(authenticity=authenticity, status={Status.ACTIVE}, risk=risk, labour=None, asker=asker)
             without = summarise(
                 authenticity=authenticity,
                 status={Status.ACTIVE},

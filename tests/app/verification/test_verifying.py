@@ -9,6 +9,7 @@ import pytest
 from app.core.authorisation import ANONYMOUS
 from app.core.clock import now_ms
 from app.core.errors import Conflict, Forbidden, Malformed
+from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from app.registry.vocabulary import Profile
 from app.verification import service
@@ -17,7 +18,6 @@ from app.verification.parts import close_parts
 from app.verification.request import ScanRequest
 from app.verification.verdict import AskerRole, Authenticity, Reason, Risk, Status, Summary
 from ledger.statement import RECEIPT_TYPE, verify_statement
-from app.core.service_keys import KeyPurpose
 from tests.app.verification.verdict_builders import World, make_world
 
 HOUR_MS = 3_600_000

@@ -39,9 +39,7 @@ class World:
         return principal(make_approved(self.services, kind=OrganisationKind.AUTHORITY), Role.INSPECTOR)
 
     def activate(self) -> None:
-        service.act_on_batch(
-            self.services, handle=self.batch.handle, action=Action.ACTIVATE, principal=self.owner
-        )
+        service.act_on_batch(self.services, handle=self.batch.handle, action=Action.ACTIVATE, principal=self.owner)
 
     def ask(self, text: str, who: Principal = ANONYMOUS, **circumstances: Any) -> VerdictAnswer:
         request = ScanRequest(**circumstances)

@@ -1,0 +1,193 @@
+"""The log: acknowledgements, batches, proofs, audit, cold start and room, on both databases.
+
+``python -m loadtests.ledger_bench [--quick]``. Every acknowledgement is durable: the fsync time of the machine, printed
+beside the figures, is its floor. Statements are of a usual length (420 bytes) and each is about a subject of its own.
+"""
+
+import argparse
+import itertools
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Connection, text
+from sqlalchemy import Engine as Database
+
+from ledger.audit import audit
+from ledger.log import Log, NewEntry
+from ledger.merkle import verify_inclusion
+from ledger.note import NoteSigner
+from ledger.storage.engine import begin_write, create_database_engine
+from ledger.storage.tables import create_schema
+from loadtests import machine, servers
+from loadtests.figures import Engine, Figure, at_least, at_most, number
+
+ORIGIN = "bench.invalid/log"
+STATEMENT = b"e30." + b"A" * 400 + b"%012x.c2ln"
+SUBMITTERS = 128
+BATCH = 1_000
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """seconds: length of each run under load. entries: size of the log for proofs, audit and room."""
+
+    seconds: float
+    entries: int
+    proofs: int
+
+
+QUICK = Scale(seconds=1, entries=5_000, proofs=200)
+FULL = Scale(seconds=8, entries=300_000, proofs=5_000)
+
+
+def measure(engine: Engine, fresh: Callable[[], str], scale: Scale, say: Callable[[str], None]) -> list[Figure]:
+    """Measure the log on fresh databases of one engine; raises RuntimeError when the audit finds a fault."""
+    figures: list[Figure] = []
+    say(f"{engine}: {SUBMITTERS} submitters")
+    for what, with_event, goal in (("", False, at_least(5_000)), (", each with an event of its caller", True, None)):
+        with _open_log(fresh()) as (log, _database):
+            rate, p99 = _acknowledge(log, scale.seconds, with_event=with_event)
+        figures.append(Figure(f"durable acknowledgements, {SUBMITTERS} submitters{what}", "/s", rate, engine, goal))
+        figures.append(Figure(f"p99 of these{what}", "ms", p99, engine, at_most(100) if goal else None))
+    with _open_log(fresh()) as (log, database):
+        say(f"{engine}: batches")
+        batches = [[_entry() for _ in range(BATCH)] for _ in range(scale.entries // BATCH)]
+        began = time.perf_counter()
+        for batch in batches:
+            log.append_many(batch)
+        rate = scale.entries / (time.perf_counter() - began)
+        figures.append(Figure(f"batch append, {BATCH:,} a call", "entries/s", rate, engine, at_least(40_000)))
+        say(f"{engine}: proofs and audit of {scale.entries:,} entries")
+        figures += _proofs(log, scale.proofs, engine)
+        figures += _whole_log(log, database, engine)
+    return figures
+
+
+@contextmanager
+def _open_log(url: str) -> Iterator[tuple[Log, Database]]:
+    database = create_database_engine(url)
+    with begin_write(database) as connection:
+        create_schema(connection)
+        connection.execute(text("CREATE TABLE events (number BIGINT PRIMARY KEY, place BIGINT)"))
+    try:
+        yield Log.open(database, origin=ORIGIN, signer=NoteSigner.generate(ORIGIN)), database
+    finally:
+        database.dispose()
+
+
+def _entry() -> NewEntry:
+    number_ = next(_numbers)
+    return NewEntry("bench.event", sha256(b"%d" % number_).digest(), STATEMENT % number_, "bench-key")
+
+
+def _acknowledge(log: Log, seconds: float, *, with_event: bool) -> tuple[float, float]:
+    """Append from many threads; gives acknowledgements a second and the p99 in milliseconds."""
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
+
+    def work() -> None:
+        mine = []
+        while (start := time.perf_counter()) < end:
+            entry = _entry()
+            if with_event:
+                log.append(entry, _event(next(_numbers)))
+            else:
+                log.append(entry)
+            mine.append(time.perf_counter() - start)
+        latencies.extend(mine)
+
+    threads = [threading.Thread(target=work) for _ in range(SUBMITTERS)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(latencies) / (time.perf_counter() - began), _p99(latencies) * 1000
+
+
+def _event(number_: int) -> Callable[[Connection, int], None]:
+    def apply(connection: Connection, index: int) -> None:
+        connection.execute(text("INSERT INTO events VALUES (:number, :place)"), {"number": number_, "place": index})
+
+    return apply
+
+
+def _proofs(log: Log, count: int, engine: Engine) -> list[Figure]:
+    checkpoint = log.checkpoint().checkpoint
+    built, verified = [], []
+    for index in random.sample(range(checkpoint.size), min(count, checkpoint.size)):
+        leaf = log.entry(index).leaf.hash()
+        start = time.perf_counter()
+        path = log.inclusion_path(index, checkpoint.size)
+        middle = time.perf_counter()
+        verify_inclusion(leaf=leaf, index=index, size=checkpoint.size, path=path, root=checkpoint.root)
+        verified.append(time.perf_counter() - middle)
+        built.append(middle - start)
+    return [
+        Figure("p99 of building a proof", "ms", _p99(built) * 1000, engine, at_most(5)),
+        Figure("p99 of verifying it", "ms", _p99(verified) * 1000, engine, at_most(1)),
+    ]
+
+
+def _whole_log(log: Log, database: Database, engine: Engine) -> list[Figure]:
+    signer = NoteSigner.generate(ORIGIN)
+    start = time.perf_counter()
+    Log(database, origin=ORIGIN, signer=signer).head()
+    cold_start = time.perf_counter() - start
+    processor = time.process_time()
+    report = audit(database, log.verifier)
+    processor = time.process_time() - processor
+    if not report.ok:
+        raise RuntimeError(f"the audit finds {report.faults[0]}")
+    return [
+        Figure("cold start", "s", cold_start, engine, at_most(2)),
+        Figure("full audit", "entries/s", report.entries / report.seconds, engine),
+        Figure("full audit, a core", "entries/s", report.entries / processor, engine, at_least(100_000)),
+        Figure("room beyond the body", "B an entry", _room(database) / report.size, engine, at_most(160)),
+    ]
+
+
+def _room(database: Database) -> int:
+    """Bytes of the ledger's tables and indexes beyond the bodies."""
+    with database.connect() as connection:
+        bodies = int(connection.execute(text("SELECT sum(length(body)) FROM ledger_entries")).scalar_one())
+        if database.dialect.name == "sqlite":
+            pages, page_size = (
+                connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size")
+            )
+            return int(pages * page_size) - bodies
+        sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname LIKE 'ledger%' AND relkind = 'r'"
+        return int(connection.execute(text(sizes)).scalar_one()) - bodies
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+def main() -> int:
+    """Measure both engines and print; 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(description="Measure the log.")
+    parser.add_argument("--quick", action="store_true", help="toy numbers, to see that it runs")
+    scale = QUICK if parser.parse_args().quick else FULL
+    here = machine.describe()
+    print(f"fsync median {here.fsync_ms_median} ms, p99 {here.fsync_ms_p99} ms")
+    missed = False
+    with servers.databases() as fresh:
+        for engine in (Engine.SQLITE, Engine.POSTGRESQL):
+            for figure in measure(engine, fresh[engine], scale, lambda _: None):
+                goal = "" if figure.goal is None else f"  (goal {figure.goal}{'' if figure.met else ', MISSED'})"
+                print(f"{engine:11} {figure.what}: {number(figure.value)} {figure.unit}{goal}")
+                missed = missed or not figure.met
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

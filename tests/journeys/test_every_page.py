@@ -1,0 +1,85 @@
+"""Every page, in both languages, on a phone and on a desk: no barrier that axe knows, no sideways scrolling."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from app.core import jobs
+from tests.builders import make_organisation, make_registry
+from tests.journeys.stories import Goods, make_goods
+from tests.journeys.visiting import DESK, PHONE, Site, Visitor
+
+pytestmark = pytest.mark.browser
+
+everywhere = pytest.mark.parametrize(
+    "visitor",
+    [("es", PHONE), ("en", PHONE), ("es", DESK), ("en", DESK)],
+    indirect=True,
+    ids=["spanish phone", "english phone", "spanish desk", "english desk"],
+)
+PUBLIC = ["/", "/check", "/transparency", "/v1/docs", "/sign-in", "/sign-up", "/nowhere", "/verify/01/1"]
+FIRM = [
+    "/dashboard",
+    "/products",
+    "/products/new",
+    "/batches",
+    "/batches/new",
+    "/imports/new",
+    "/organisation",
+    "/organisation/keys",
+    "/organisation/people",
+    "/account",
+    "/check",
+]
+
+
+@pytest.fixture(scope="module")
+def goods(site: Site) -> Goods:
+    make_organisation(site.services, name="Café por aprobar")
+    return make_goods(
+        site.services, prefix="9523333", name="Un producto de nombre bastante largo, edición de aniversario 750 ml"
+    )
+
+
+def _faults(visitor: Visitor, paths: list[str]) -> dict[str, list[str]]:
+    found = {}
+    for path in paths:
+        visitor.goes_to(path)
+        faults = visitor.barriers()
+        if visitor.is_wider_than_the_screen():
+            faults.append("wider than the screen")
+        if faults:
+            found[path] = faults
+    return found
+
+
+def test_the_search_for_barriers_finds_one(visitor: Visitor) -> None:
+    visitor.goes_to("/")
+    visitor.page.evaluate(
+        "document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/seal.svg\">')"
+    )
+    assert any("image-alt" in fault for fault in visitor.barriers())
+
+
+@everywhere
+def test_public_pages(visitor: Visitor, goods: Goods) -> None:
+    forged = goods.address()[:-1] + str((int(goods.address()[-1]) + 1) % 10)
+    assert _faults(visitor, [*PUBLIC, goods.address(), forged]) == {}
+
+
+@everywhere
+def test_pages_of_a_firm(visitor: Visitor, goods: Goods, site: Site) -> None:
+    with Session(site.services.engine) as session:
+        (job, *_) = jobs.list_jobs(session, organisation_id=goods.firm.id)
+    visitor.signs_in(goods.owner)
+    pages = [*FIRM, f"/batches/{goods.batch.handle}", f"/jobs/{job.id}", goods.address()]
+    assert _faults(visitor, pages) == {}
+
+
+@pytest.mark.parametrize("visitor", [("es", PHONE), ("en", DESK)], indirect=True, ids=["spanish phone", "english desk"])
+def test_pages_of_the_registry(visitor: Visitor, goods: Goods, site: Site) -> None:
+    email = f"admin.{visitor.page.viewport_size['width']}@example.org" if visitor.page.viewport_size else ""
+    make_registry(site.services, email=email)
+    visitor.signs_in(email)
+    assert _faults(visitor, ["/dashboard", "/admin", "/organisation"]) == {}

@@ -1,0 +1,108 @@
+"""The commands about the ledger: what they print and how they exit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Engine, text
+
+from ledger.cli import LedgerContext, ledger
+from ledger.log import Log
+from ledger.note import NoteSigner
+from ledger.storage.engine import begin_write, create_database_engine
+from tests.log_builders import ORIGIN, new_entry
+
+
+@pytest.fixture
+def context(log: Log, engine: Engine, signer: NoteSigner) -> LedgerContext:
+    log.append_many([new_entry(number) for number in range(10)])
+    log.checkpoint(at_least=10)
+    return LedgerContext(engine, ORIGIN, signer)
+
+
+def run(context: LedgerContext | None, *arguments: object) -> Result:
+    return CliRunner().invoke(ledger, [str(argument) for argument in arguments], obj=lambda: context)
+
+
+def break_a_head(engine: Engine) -> None:
+    with begin_write(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER ledger_heads_no_update"))
+        else:
+            connection.execute(text("ALTER TABLE ledger_heads DISABLE TRIGGER USER"))
+        connection.execute(text("UPDATE ledger_heads SET root = :root"), {"root": bytes(32)})
+
+
+def test_an_audit_without_fault_exits_with_0(context: LedgerContext) -> None:
+    result = run(context, "audit", "--full")
+    assert result.exit_code == 0
+    assert "checked 10 entries" in result.output
+    assert "No fault found." in result.output
+
+
+def test_an_audit_that_finds_a_fault_exits_with_1_and_names_it(context: LedgerContext) -> None:
+    break_a_head(context.engine)
+    result = run(context, "audit", "--json")
+    assert result.exit_code == 1
+    report = json.loads(result.output)
+    assert report["ok"] is False
+    assert report["faults"][0]["code"] == "head.root"
+    assert "FAULT head.root at ledger_heads 10" in run(context, "audit").output
+
+
+def test_an_audit_knows_a_checkpoint_from_outside(context: LedgerContext, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text(run(context, "checkpoint").output, encoding="utf-8")
+    assert run(context, "audit", "--sample", 3, "--known", kept).exit_code == 0
+    kept.write_text(kept.read_text(encoding="utf-8").replace("\n10\n", "\n11\n"), encoding="utf-8")
+    assert run(context, "audit", "--since", 3, "--known", kept).exit_code == 1
+
+
+def test_audit_modes_exclude_each_other(context: LedgerContext) -> None:
+    assert run(context, "audit", "--full", "--since", 3).exit_code == 2
+
+
+def test_a_database_that_cannot_be_reached_exits_with_3(tmp_path: Path, signer: NoteSigner) -> None:
+    engine = create_database_engine(f"sqlite:///{tmp_path / 'no' / 'such.db'}")
+    result = run(LedgerContext(engine, ORIGIN, signer), "checkpoint")
+    assert result.exit_code == 3
+    assert "cannot be read" in result.output
+
+
+def test_a_log_that_contradicts_itself_is_not_served(context: LedgerContext) -> None:
+    break_a_head(context.engine)
+    result = run(context, "prove", 1)
+    assert result.exit_code == 1
+    assert "audit --full" in result.output
+
+
+def test_an_export_says_what_it_wrote(context: LedgerContext, tmp_path: Path) -> None:
+    result = run(context, "export", tmp_path / "out")
+    assert result.output == "10 entries: 3 files written, 0 were there\n"
+    assert (tmp_path / "out/checkpoint").exists()
+
+
+def test_a_printed_proof_is_verified_without_the_database(context: LedgerContext, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    proof.write_text(run(context, "prove", 4).output, encoding="utf-8")
+    leaf = run(context, "prove", 4, "--leaf").output.strip()
+    key = context.signer.verifier.to_text()
+    result = run(None, "verify-proof", proof, "--key", key, "--leaf", leaf)
+    assert (result.exit_code, result.output) == (0, f"{proof}: entry 4 is in the log {ORIGIN} of 10 entries\n")
+    other = run(context, "prove", 5, "--leaf").output.strip()
+    refused = run(None, "verify-proof", proof, "--key", key, "--leaf", other)
+    assert refused.exit_code == 1
+    assert "REFUSED (ledger.proof)" in refused.output
+
+
+def test_verifying_says_what_is_missing_or_malformed(context: LedgerContext, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    proof.write_text(run(context, "prove", 4).output, encoding="utf-8")
+    key = tmp_path / "key"
+    key.write_text(context.signer.verifier.to_text() + "\n", encoding="utf-8")
+    assert run(None, "verify-proof", proof, "--key", key).exit_code == 2
+    assert run(None, "verify-proof", proof, "--key", key, "--leaf", "00").exit_code == 2
+    assert run(None, "verify-proof", proof, "--key", "not-a-key", "--leaf", "00" * 65).exit_code == 3
