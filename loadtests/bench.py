@@ -51,14 +51,20 @@ class Row:
 def rows(*, quick: bool, soak_minutes: float) -> list[Row]:
     """The rows in the order in which they run."""
     scale = verify_bench.QUICK if quick else verify_bench.FULL
+    log_scale = ledger_bench.QUICK if quick else ledger_bench.FULL
+    units = commission_bench.QUICK if quick else commission_bench.FULL
     found = [
         Row("offline", "python -m loadtests.offline_bench", lambda _fresh, _say: _offline(quick=quick)),
         Row("labels", "python -m loadtests.labels_bench", lambda _fresh, _say: _labels(quick=quick)),
-        Row("ledger", "python -m loadtests.ledger_bench", lambda fresh, say: _ledger(fresh, say, quick=quick)),
+        Row(
+            "ledger",
+            "python -m loadtests.ledger_bench",
+            lambda fresh, say: _each_engine(lambda engine: ledger_bench.measure(engine, fresh[engine], log_scale, say)),
+        ),
         Row(
             "commission",
             "python -m loadtests.commission_bench",
-            lambda fresh, say: _commission(fresh, say, quick=quick),
+            lambda fresh, say: _each_engine(lambda engine: commission_bench.measure(engine, fresh[engine], units, say)),
         ),
         Row(
             "verify",

@@ -8,15 +8,13 @@ commissioned; a batch of 1,000 codes; the memory of the largest process that ans
 """
 
 import argparse
-import contextlib
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from loadtests import firm, floor, rate, servers, wrk
@@ -26,6 +24,7 @@ from loadtests.servers import Server
 
 DURABILITY: Final = {"kill": 0.6, "power": 0.5}
 """Setting `scan_durability`, and the least share of the floor's rate with it."""
+DEFAULT: Final = "power"
 VERIFY: Final = "/v1/verify"
 BATCH: Final = "/v1/verify/batch"
 BATCH_SIZE: Final = 1_000
@@ -58,71 +57,70 @@ def measure(engine: Engine, fresh: Callable[[], str], scale: Scale, say: Say = p
     floor_bodies = floor.requests(scale.units, scale.codes)
     ours_url = fresh()
     figures: list[Figure] = []
+    ready: Firm | None = None
     with tempfile.TemporaryDirectory(prefix="marchamo-verify-") as folder:
-        data_dir = Path(folder)
-        with _ours(ours_url, data_dir, "kill") as server:
-            say(f"{engine}: commissioning {scale.units:,} units")
-            ready = firm.prepare(server, units=scale.units, codes=scale.codes)
         for durability in DURABILITY:
             floor_server = servers.wsgi("loadtests.floor:create_app", "/", FLOOR_DATABASE=floor_url)
-            with floor_server as floor_address, _ours(ours_url, data_dir, durability) as server:
+            settings = {"data_dir": folder, "scan_durability": durability} | firm.SETTINGS
+            with floor_server as floor_address, servers.marchamo(ours_url, **settings) as server:
+                if ready is None:
+                    say(f"{engine}: commissioning {scale.units:,} units")
+                    ready = firm.prepare(server, units=scale.units, codes=scale.codes)
                 say(f"{engine}: floor and verify in alternation, scans safe against {durability}")
-                figures += _against_floor(
-                    engine,
-                    durability,
-                    floor_address=floor_address,
-                    floor_bodies=floor_bodies,
-                    server=server,
-                    ready=ready,
-                    scale=scale,
-                )
-        with _ours(ours_url, data_dir, "power") as server:
-            figures += _answer_times(engine, server, ready, scale, say)
-            figures += _batches(engine, server, ready, scale)
-            memory = server.app_memory_mb()
-    figures.append(Figure("memory of one app process after all this", "MB", memory, engine, at_most(200)))
+                run = _Run(engine, server, ready, scale)
+                figures += _against_floor(run, durability, floor_address, floor_bodies)
+                if durability == DEFAULT:
+                    figures += _answer_times(run, say)
+                    figures += _batches(run)
+                    memory = server.app_memory_mb()
+                    figures.append(
+                        Figure("memory of one app process after all this", "MB", memory, engine, at_most(200))
+                    )
     return figures
 
 
-@contextlib.contextmanager
-def _ours(url: str, data_dir: Path, durability: str) -> Iterator[Server]:
-    with servers.marchamo(url, data_dir=str(data_dir), scan_durability=durability, **firm.SETTINGS) as server:
-        yield server
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is measured: a server with its firm."""
+
+    engine: Engine
+    server: Server
+    ready: Firm
+    scale: Scale
 
 
-def _against_floor(
-    engine: Engine,
-    durability: str,
-    *,
-    floor_address: str,
-    floor_bodies: list[bytes],
-    server: Server,
-    ready: Firm,
-    scale: Scale,
-) -> list[Figure]:
-    headers = ready.headers("inspector")
-    bodies = ready.verify_bodies()
+def _against_floor(run: _Run, durability: str, floor_address: str, floor_bodies: list[bytes]) -> list[Figure]:
+    engine, scale = run.engine, run.scale
+    headers = run.ready.headers("inspector")
+    bodies = run.ready.verify_bodies()
+    url = f"{run.server.url}{VERIFY}"
     # Both warm up: connections, caches, prepared statements.
     wrk.post(f"{floor_address}/verify", floor_bodies, seconds=1)
-    wrk.post(f"{server.url}{VERIFY}", bodies, seconds=1, headers=headers)
+    wrk.post(url, bodies, seconds=1, headers=headers)
     floors, ours = [], []
     for _ in range(scale.rounds):
         floors.append(wrk.post(f"{floor_address}/verify", floor_bodies, seconds=scale.seconds))
-        ours.append(wrk.post(f"{server.url}{VERIFY}", bodies, seconds=scale.seconds, headers=headers))
-    floor_rate = statistics.median(run.per_second for run in floors)
-    our_rate = statistics.median(run.per_second for run in ours)
-    errors = sum(run.errors for run in floors + ours)
+        ours.append(wrk.post(url, bodies, seconds=scale.seconds, headers=headers))
+    floor_rate = statistics.median(result.per_second for result in floors)
+    our_rate = statistics.median(result.per_second for result in ours)
+    errors = sum(result.errors for result in floors + ours)
     kept = f"scan safe against {durability}"
     return [
         Figure(f"verify / floor, {kept}", "ratio", our_rate / floor_rate, engine, at_least(DURABILITY[durability])),
         Figure(f"verify, {kept}", "requests/s", our_rate, engine),
         Figure(f"floor beside it ({durability})", "requests/s", floor_rate, engine),
-        Figure(f"verify, {kept}: 99 % within, at full load", "ms", statistics.median(r.p99_ms for r in ours), engine),
+        Figure(
+            f"verify, {kept}: 99 % within, at full load",
+            "ms",
+            statistics.median(result.p99_ms for result in ours),
+            engine,
+        ),
         Figure(f"errors of these runs ({durability})", "count", errors, engine, at_most(0)),
     ]
 
 
-def _answer_times(engine: Engine, server: Server, ready: Firm, scale: Scale, say: Say) -> list[Figure]:
+def _answer_times(run: _Run, say: Say) -> list[Figure]:
+    engine, server, ready, scale = run.engine, run.server, run.ready, run.scale
     headers = ready.headers("inspector")
     bodies = ready.verify_bodies()
     url = f"{server.url}{VERIFY}"
@@ -165,7 +163,8 @@ def _times(what: str, engine: Engine, result: rate.RateResult) -> list[Figure]:
     ]
 
 
-def _batches(engine: Engine, server: Server, ready: Firm, scale: Scale) -> list[Figure]:
+def _batches(run: _Run) -> list[Figure]:
+    engine, server, ready, scale = run.engine, run.server, run.ready, run.scale
     size = min(BATCH_SIZE, len(ready.codes))
     times = []
     with ready.client(server, "customs_client") as client:

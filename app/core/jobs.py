@@ -2,6 +2,8 @@
 
 A job is claimed by one worker (SKIP LOCKED on PostgreSQL, the write lock on SQLite), renews its lease with each
 progress report, and is run again from the start when its worker died: handlers sweep what an earlier attempt left.
+A worker that was away longer than its lease (a suspended machine) finds its attempt's number taken by a later one: it
+stops, and can neither report nor finish a job that is no longer its own.
 """
 
 import secrets
@@ -75,6 +77,14 @@ class Job:
     problem: dict[str, Any] | None
     created_at: int
     finished_at: int | None
+    attempt: int
+
+
+class LeaseLost(BaseException):
+    """Another worker has taken the job over; this one must stop at once.
+
+    No Exception, so that a handler's `except Exception` does not tidy away what the other worker is writing.
+    """
 
 
 Progress = Callable[[int, int], None]
@@ -169,21 +179,24 @@ def run_next(engine: Engine, handlers: Mapping[str, Handler]) -> bool:
         if now - reported_at < 300 and done < total:
             return
         reported_at = now
-        _update(engine, job.id, done=done, total=total, lease_until=now + LEASE_MS)
+        if not _update(engine, job, done=done, total=total, lease_until=now + LEASE_MS):
+            raise LeaseLost
 
     try:
         result = handlers[job.kind](job, progress)
+    except LeaseLost:
+        log.warning("job taken over by another worker")
     except AppError as refusal:
         log.info("job refused", code=refusal.code)
-        _finish(engine, job.id, JobState.FAILED, problem=refusal.problem())
+        _finish(engine, job, JobState.FAILED, problem=refusal.problem())
     except Exception:
         # The worker must survive any one job; the cause goes to the log, not to the caller.
         log.exception("job failed")
         problem = AppError("The work failed inside the registry; nothing was kept.", code="internal_error").problem()
-        _finish(engine, job.id, JobState.FAILED, problem=problem)
+        _finish(engine, job, JobState.FAILED, problem=problem)
     else:
         log.info("job done")
-        _finish(engine, job.id, JobState.DONE, result=result)
+        _finish(engine, job, JobState.DONE, result=result)
     return True
 
 
@@ -208,14 +221,17 @@ def _claim(engine: Engine) -> Job | None:
         return _job(row)
 
 
-def _update(engine: Engine, job_id: str, **values: Any) -> None:
+def _update(engine: Engine, job: Job, **values: Any) -> bool:
+    """Change the job's row while this attempt still owns it; False when a later attempt does."""
+    own = (JobRow.id == job.id) & (JobRow.attempts == job.attempt) & (JobRow.state == JobState.RUNNING)
     with write_session(engine) as session:
-        session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+        changed = session.execute(update(JobRow).where(own).values(**values).returning(JobRow.id))
+        return changed.first() is not None
 
 
 def _finish(
     engine: Engine,
-    job_id: str,
+    job: Job,
     state: JobState,
     *,
     result: dict[str, Any] | None = None,
@@ -226,7 +242,8 @@ def _finish(
         values["result"] = orjson.dumps(result).decode()
     if problem is not None:
         values["problem"] = orjson.dumps(problem).decode()
-    _update(engine, job_id, **values)
+    if not _update(engine, job, **values):
+        logger.warning("job ended after another worker took it over", job=job.id)
 
 
 def _job(row: JobRow) -> Job:
@@ -243,4 +260,5 @@ def _job(row: JobRow) -> Job:
         problem=orjson.loads(row.problem) if row.problem else None,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        attempt=row.attempts,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from werkzeug.datastructures import FileStorage
 
-from app.core.authorisation import Permission, current_principal, public, requires
+from app.core.authorisation import Permission, Principal, current_principal, public, requires
 from app.core.errors import AppError, Invalid, Malformed, TooLarge
 from app.core.services import services
 from app.facts.vocabulary import EVENT_RULES
@@ -102,9 +102,11 @@ def act() -> str:
 
 def acts_for(answer: VerdictAnswer) -> list[Action]:
     """Give the acts to offer the caller beside a verdict: none where there is no registered unit."""
-    principal = current_principal()
-    if answer.unit is None or answer.action is not None:
-        return []
+    return [] if answer.unit is None or answer.action is not None else acts_of(current_principal())
+
+
+def acts_of(principal: Principal) -> list[Action]:
+    """Give the acts that the caller may do with a unit in the hand."""
     return [action for action in ONE_TAP if principal.may(EVENT_RULES[EVENT_OF[action]].permission)]
 
 

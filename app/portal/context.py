@@ -62,10 +62,13 @@ def navigation() -> list[Link]:
 
 
 def language_links() -> list[LanguageLink]:
-    """Give this page in each language: the same address with ``lang`` replaced."""
+    """Give this page in each language: the same address with ``lang`` replaced.
+
+    Only the query is written: a path that a stranger chose, such as ``//elsewhere``, must not become an address here.
+    """
     others = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
     current = choose_language()
-    addresses = {code: f"{request.path}?{urlencode([*others, ('lang', code)])}" for code in LANGUAGES}
+    addresses = {code: f"?{urlencode([*others, ('lang', code)])}" for code in LANGUAGES}
     return [LanguageLink(code, LANGUAGE_NAMES[code], addresses[code], code == current) for code in LANGUAGES]
 
 

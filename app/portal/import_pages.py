@@ -4,6 +4,7 @@ Between preview and confirmation the file lies in the data folder under the hash
 """
 
 import re
+import secrets
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,8 @@ from app.registry.imports.reading import MAX_FILE
 blueprint = Blueprint("import_pages", __name__)
 
 KEPT_SECONDS = 24 * 3600
+KEPT_FILES = 10
+"""Files of one organisation that wait for confirmation."""
 FORM_OVERHEAD = 64 * 1024
 _UPLOAD = re.compile(r"[0-9a-f]{64}")
 
@@ -86,20 +89,24 @@ def _form(error: AppError | None) -> str:
 def _keep(data: bytes) -> str:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    oldest = time.time() - KEPT_SECONDS
-    for path in folder.iterdir():
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
     name = sha256(data).hexdigest()
-    (folder / name).write_bytes(data)
+    partial = folder / f"{name}.{secrets.token_hex(4)}"
+    partial.write_bytes(data)
+    partial.replace(folder / name)
+    newest_first = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    oldest = time.time() - KEPT_SECONDS
+    for number, path in enumerate(newest_first):
+        if number >= KEPT_FILES or path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
     return name
 
 
 def _kept(name: str) -> bytes:
     path = _folder() / name
-    if not _UPLOAD.fullmatch(name) or not path.is_file():
+    data = path.read_bytes() if _UPLOAD.fullmatch(name) and path.is_file() else None
+    if data is None or sha256(data).hexdigest() != name:
         raise NotFound("The file of this preview is no longer kept. Choose it again.", code="upload_gone")
-    return path.read_bytes()
+    return data
 
 
 def _folder() -> Path:

@@ -10,6 +10,8 @@ from app.accounts.vocabulary import OrganisationStatus, RightStatus
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
 from app.core.database import request_session
+from app.portal.check_pages import acts_of
+from app.portal.words import word
 from app.registry import service as registry
 
 blueprint = Blueprint("portal_pages", __name__)
@@ -75,6 +77,7 @@ def dashboard() -> str:
         jobs=recent if principal.may(Permission.JOB_READ) else [],
         batches=batches,
         may_commission=principal.may(Permission.BATCH_COMMISSION),
+        acts=[] if principal.may(Permission.BATCH_COMMISSION) else [word(act) for act in acts_of(principal)],
     )
 
 

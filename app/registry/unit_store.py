@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, delete, select, text, update
 
 from app.registry.models import BatchRow, batch_tiles, units
+from app.registry.serials import in_chunks
 from app.registry.unit_id import batch_of, pack
 from ledger.storage.engine import begin_write
 from ledger.tiles import Tile
@@ -101,12 +102,6 @@ def _copy_postgresql(connection: Connection, chunk: Chunk) -> None:
             copy.write("".join(rows))
 
 
-def chunks(serials: Sequence[str], size: int = ROWS_A_TRANSACTION) -> Iterator[tuple[int, Sequence[str]]]:
-    """(first position, serials) in order."""
-    for start in range(0, len(serials), size):
-        yield start, serials[start : start + size]
-
-
 def taken_serials(
     connection: Connection,
     *,
@@ -117,7 +112,7 @@ def taken_serials(
 ) -> list[str]:
     """Those of `serials` that exist under the product in another batch, at most `limit`."""
     found: list[str] = []
-    for _, part in chunks(serials, SERIALS_A_QUERY):
+    for part in in_chunks(serials, SERIALS_A_QUERY):
         query = select(units.c.serial, units.c.unit_id).where(
             units.c.product_id == product_id, units.c.serial.in_(part)
         )

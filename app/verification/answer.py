@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.clock import to_iso
-from app.verification.found_unit import FoundUnit
+from app.verification.found_unit import FoundUnit, full_year, year_of
 from app.verification.risk import RiskFinding
 from app.verification.verdict import AskerRole, Authenticity, Risk, Status, Verdict
 from ledger.checkpoint import Checkpoint
@@ -82,7 +82,7 @@ class VerdictAnswer:
             return None
         text = self.unit.expiry
         day = f"-{text[4:]}" if text[4:] != "00" else ""
-        return f"20{text[:2]}-{text[2:4]}{day}"
+        return f"{full_year(int(text[:2]), year_of(self.as_of))}-{text[2:4]}{day}"
 
     def to_wire(self) -> dict[str, Any]:
         """Give the JSON object of the API."""

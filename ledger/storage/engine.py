@@ -28,7 +28,7 @@ POOL_OVERFLOW = 50
 """Connections kept, and how many more a burst may open. PostgreSQL allows 100 in all, unless told otherwise."""
 
 SQLITE_PAGE_SIZE = 8_192
-"""For new files. With SQLite's 4 KiB an entry's row leaves the end of most pages empty: 215 B an entry, against 114."""
+"""For new files. With SQLite's 4 KiB an entry's row leaves the end of most pages empty: 215 B an entry, against 160."""
 
 WAL_AUTOCHECKPOINT_PAGES = 2_000
 """SQLite folds its write-ahead log back into the database after this many pages (16 MB); rarer means longer stalls."""

@@ -94,7 +94,7 @@ def test_a_photo_of_a_label_is_read_and_answered(visitor: Visitor, goods: Goods,
 
 def test_pasted_nonsense_is_refused_in_plain_words(visitor: Visitor) -> None:
     page = visitor.goes_to("/check")
-    page.get_by_label("Texto").fill("esto no es un código")
+    page.get_by_label("El texto del código").fill("esto no es un código")
     page.get_by_role("button", name="Revisar el texto").click()
     said = page.get_by_role("alert").inner_text()
     assert "no es un código que este registro pueda leer" in said

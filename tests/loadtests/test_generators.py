@@ -74,7 +74,7 @@ def test_wrk_does_not_exceed_an_asked_rate() -> None:
 def test_growth_compares_the_end_with_the_time_after_the_warm_up() -> None:
     warm_up = [10.0, 50.0]
     assert growth(warm_up + [80.0] * 8) == 0
-    assert growth(warm_up + [80.0, 80.0, 80.0, 85.0, 90.0, 95.0, 95.0, 95.0]) == pytest.approx(15)
+    assert growth([*warm_up, 80.0, 80.0, 80.0, 85.0, 90.0, 95.0, 95.0, 95.0]) == pytest.approx(15)
 
 
 def test_times_of_locust_are_read_from_its_histogram() -> None:

@@ -11,7 +11,7 @@ after 3 leaves a published batch: the next attempt finds it by job and part.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -29,18 +29,26 @@ from app.facts import service as facts
 from app.registry import sscc
 from app.registry.contents import UnitContents, batch_elements
 from app.registry.models import CASE_PRODUCT_ID, BatchRow, units
+from app.registry.serials import ascending_serials, in_chunks
 from app.registry.service.batches import find_batch_by_id
 from app.registry.service.goods import class_uri
 from app.registry.service.plans import Goods, find_goods, refuse_taken, size_of
 from app.registry.service.proofs import secret_context
 from app.registry.service.statements import organisation_entry
-from app.registry.unit_store import AttemptSupersededError, Chunk, SerialTakenError, chunks, sweep_batch, write_chunk
+from app.registry.unit_store import (
+    ROWS_A_TRANSACTION,
+    AttemptSupersededError,
+    Chunk,
+    SerialTakenError,
+    sweep_batch,
+    write_chunk,
+)
 from app.registry.values import Batch, CommissionRequest
 from ledger.leaf import SECRET_SIZE, SaltedLeaves
 from ledger.strict import encode_base64
 from ledger.tiles import BATCH_HEIGHT, TileBuilder
 from scanners.codes.identity import CodeKind
-from scanners.codes.serial import generate_handle, generate_serials
+from scanners.codes.serial import generate_handle
 
 logger = structlog.get_logger(__name__)
 
@@ -69,6 +77,16 @@ class _Draft:
     secret: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What was written for a draft: the root of its tree (32 bytes), its size, and its bounds."""
+
+    root: bytes
+    size: int
+    first_serial: str
+    last_serial: str
+
+
 def commission(services: Services, *, job: Job, part: int, request: CommissionRequest, progress: Progress) -> Batch:
     """Commission one batch for a job; raises NotFound, Forbidden or Conflict, and leaves the sweep to the caller."""
     with Session(services.engine) as session:
@@ -77,9 +95,9 @@ def commission(services: Services, *, job: Job, part: int, request: CommissionRe
         known = _known_serials(session, request)
     order = _Order(job, part, request, goods, key.key_id)
     draft = _reserve(services, order, known)
-    serials = known if known is not None else generate_serials(draft.handle, size_of(request))
+    serials = known if known is not None else ascending_serials(draft.handle, size_of(request))
     try:
-        root = _fill(services.engine, order, draft, serials, progress)
+        content = _fill(services.engine, order, draft, serials, progress)
     except SerialTakenError:
         # Somebody commissioned one of these serials since the request was checked: name them.
         with Session(services.engine) as session:
@@ -87,8 +105,8 @@ def commission(services: Services, *, job: Job, part: int, request: CommissionRe
         raise Conflict(
             "Some of these numbers were taken meanwhile; nothing was kept.", code="serial_exists", fix="Try again."
         ) from None
-    index = _publish(services, order, draft, serials, root)
-    logger.info("batch published", handle=draft.handle, quantity=len(serials), log_index=index)
+    index = _publish(services, order, draft, content)
+    logger.info("batch published", handle=draft.handle, quantity=content.size, log_index=index)
     with Session(services.engine) as session:
         return find_batch_by_id(session, draft.id)
 
@@ -161,25 +179,28 @@ def _reserve(services: Services, order: _Order, known: Sequence[str] | None) -> 
                     raise  # not the handle: another attempt of this job is at work
 
 
-def _fill(engine: Engine, order: _Order, draft: _Draft, serials: Sequence[str], progress: Progress) -> bytes:
-    """Write units and tiles chunk by chunk; returns the root of the batch tree (32 bytes)."""
+def _fill(engine: Engine, order: _Order, draft: _Draft, serials: Iterable[str], progress: Progress) -> _Content:
+    """Write units and tiles chunk by chunk, in the ascending order of `serials`."""
     request, goods = order.request, order.goods
     elements = batch_elements(goods.kind, request.profile, request.lot, request.expiry)
     contents = UnitContents(goods.kind, goods.identifier, elements, order.key_id)
     leaves = SaltedLeaves(draft.secret)
     tree = TileBuilder(BATCH_HEIGHT)
-    for start, chunk in chunks(serials):
+    size, first, last = size_of(request), "", ""
+    for chunk in in_chunks(serials, ROWS_A_TRANSACTION):
+        start = tree.size
         # Hashing happens outside the transaction: the write lock is held for the inserts alone.
         tree.extend([leaves.hash(at, contents.of(serial)) for at, serial in enumerate(chunk, start)])
         tiles = tree.take_full()
-        if start + len(chunk) == len(serials):
+        if tree.size == size:
             tiles += tree.finish()
         write_chunk(engine, Chunk(draft.id, goods.product_id, start, chunk, tiles), attempt=draft.attempt)
-        progress(start + len(chunk))
-    return tree.root()
+        first, last = first or chunk[0], chunk[-1]
+        progress(tree.size)
+    return _Content(tree.root(), tree.size, first, last)
 
 
-def _publish(services: Services, order: _Order, draft: _Draft, serials: Sequence[str], root: bytes) -> int:
+def _publish(services: Services, order: _Order, draft: _Draft, content: _Content) -> int:
     """The leaf, the batch, its quota and its event in one transaction: here the batch begins to exist."""
     job, request, goods = order.job, order.request, order.goods
     with Session(services.engine) as session:
@@ -191,7 +212,7 @@ def _publish(services: Services, order: _Order, draft: _Draft, serials: Sequence
         organisation_id=job.organisation_id,
         actor=job.created_by,
         class_uri=class_uri(goods.kind, goods.identifier, request.lot, draft.handle),
-        quantity=len(serials),
+        quantity=content.size,
         published_at=published_at,
     )
     event = facts.commissioned_event(commissioned)
@@ -204,8 +225,8 @@ def _publish(services: Services, order: _Order, draft: _Draft, serials: Sequence
         organisation=organisation.issuer,
         at_ms=published_at,
         handle=draft.handle,
-        root=encode_base64(root),
-        size=len(serials),
+        root=encode_base64(content.root),
+        size=content.size,
         profile=request.profile.value,
         key_id=order.key_id,
         product=goods.identifier if goods.kind is not CodeKind.CASE else None,
@@ -217,16 +238,16 @@ def _publish(services: Services, order: _Order, draft: _Draft, serials: Sequence
     def apply(connection: Connection, index: int) -> None:
         accounts.refuse_unusable_key(connection, organisation_id=job.organisation_id, key_id=order.key_id)
         if goods.entitlement is not None:
-            accounts.consume_quota(connection, goods.entitlement, len(serials))
+            accounts.consume_quota(connection, goods.entitlement, content.size)
         published = connection.execute(
             update(BatchRow)
             .where(BatchRow.id == draft.id, BatchRow.log_index.is_(None), BatchRow.attempt == draft.attempt)
             .values(
                 log_index=index,
-                root=root,
+                root=content.root,
                 published_at=published_at,
-                first_serial=serials[0],
-                last_serial=serials[-1],
+                first_serial=content.first_serial,
+                last_serial=content.last_serial,
             )
         )
         if published.rowcount != 1:

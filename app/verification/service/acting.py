@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
@@ -140,11 +141,11 @@ def undo_event(services: Services, *, event_id: str, principal: Principal, note:
 
 def _refusal(answer: VerdictAnswer, action: Action) -> ActionOutcome | None:
     if answer.unit is None or answer.verdict.authenticity not in _ACTIONABLE:
-        message = "The code is not confirmed, so nothing is recorded about the unit. The scan is kept."
+        message = str(gettext("The code is not confirmed, so nothing is recorded about the unit. The scan is kept."))
         return ActionOutcome(action.value, recorded=False, code="not_confirmed", message=message)
     stopped = answer.verdict.status & _STOPPED
     if action in REFUSED_ON_STOP and stopped:
-        message = "The unit must not be in trade, so this is not recorded. The scan is kept."
+        message = str(gettext("The unit must not be in trade, so this is not recorded. The scan is kept."))
         return ActionOutcome(action.value, recorded=False, code=f"unit_{min(stopped).lower()}", message=message)
     return None
 

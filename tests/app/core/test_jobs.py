@@ -124,9 +124,9 @@ def test_progress_renews_the_lease_and_is_not_written_for_every_unit(
     written: list[dict[str, Any]] = []
     update_row = jobs._update
 
-    def record(engine: Any, job_id: str, **values: Any) -> None:
+    def record(engine: Any, job: Job, **values: Any) -> bool:
         written.append(values)
-        update_row(engine, job_id, **values)
+        return update_row(engine, job, **values)
 
     def work(job: Job, progress: Progress) -> dict[str, Any]:
         for number in range(1000):
@@ -141,6 +141,39 @@ def test_progress_renews_the_lease_and_is_not_written_for_every_unit(
     assert reports[-1]["done"] == 1000
     assert all(values["lease_until"] > now_ms() for values in reports)
     assert find(services, job).done == 1000
+
+
+def test_a_worker_that_was_away_too_long_can_neither_report_nor_finish(services: Services) -> None:
+    job = enqueue(services)
+    tidied: list[str] = []
+
+    def sleepy(mine: Job, progress: Progress) -> dict[str, Any]:
+        with write_session(services.engine) as session:
+            session.execute(update(JobRow).values(lease_until=now_ms() - 1))
+        assert jobs.run_next(services.engine, {"count": count})  # another worker takes it over and finishes it
+        try:
+            progress(3, 3)
+        except Exception:
+            tidied.append("what the other worker wrote")
+            raise
+        return {"counted": "by the one that was away"}
+
+    assert jobs.run_next(services.engine, {"count": sleepy})
+    assert not tidied
+    assert find(services, job).result == {"counted": 3}
+
+
+def test_a_late_result_does_not_replace_the_one_that_stands(services: Services) -> None:
+    job = enqueue(services)
+
+    def sleepy(mine: Job, progress: Progress) -> dict[str, Any]:
+        with write_session(services.engine) as session:
+            session.execute(update(JobRow).values(lease_until=now_ms() - 1))
+        assert jobs.run_next(services.engine, {"count": count})
+        return {"counted": "late"}
+
+    assert jobs.run_next(services.engine, {"count": sleepy})
+    assert find(services, job).result == {"counted": 3}
 
 
 def test_nobody_sees_the_jobs_of_another(services: Services) -> None:

@@ -12,13 +12,23 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.accounts.vocabulary import OrganisationKind
 from app.core import jobs
 from app.core.authorisation import Role
 from app.core.services import Services
 from app.portal.addresses import verify_path
 from app.registry import service as registry
 from app.registry.jobs import job_handlers
-from tests.builders import add_person, gtin, make_approved_firm, make_organisation, on_sqlite, owner_email, signed_in
+from tests.builders import (
+    add_person,
+    gtin,
+    make_approved,
+    make_approved_firm,
+    make_organisation,
+    on_sqlite,
+    owner_email,
+    signed_in,
+)
 
 pytestmark = on_sqlite
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -278,3 +288,62 @@ class TestChecking:
         answer = app.test_client().get(verify_path(codes[0]))
         assert answer.status_code == 200
         assert "Registered with this registry" in answer.text
+
+
+class TestImporting:
+    """A file is shown before it is made, and only to its own firm."""
+
+    def _previewed(self, client: FlaskClient, content: str) -> TestResponse:
+        return _post(client, "/imports/new", "/imports/new", file=(BytesIO(content.encode()), "lots.csv"))
+
+    def test_a_preview_makes_nothing_and_its_confirmation_makes_what_was_shown(
+        self, firm_client: FlaskClient, services: Services
+    ) -> None:
+        _registered(firm_client)
+        preview = self._previewed(firm_client, f"gtin,lot,quantity\n{gtin()},A1,3\n{gtin()},A2,4\n")
+        assert "Make 7 codes" in preview.text
+        _work(services)
+        assert "A1" not in firm_client.get("/batches").text
+        upload = re.search(r'name="upload" value="([0-9a-f]{64})"', preview.text)
+        assert upload is not None
+        assert _post(firm_client, "/imports/new", "/imports", upload=upload[1]).status_code == 303
+        _work(services)
+        page = firm_client.get("/batches").text
+        assert "A1" in page
+        assert "A2" in page
+
+    def test_another_firm_can_not_confirm_it(self, firm_client: FlaskClient, app: Flask, services: Services) -> None:
+        _registered(firm_client)
+        preview = self._previewed(firm_client, f"gtin,quantity\n{gtin()},3\n")
+        upload = re.search(r'name="upload" value="([0-9a-f]{64})"', preview.text)
+        assert upload is not None
+        other = signed_in(app.test_client(), services, owner_email(services, make_approved_firm(services, prefix=None)))
+        answer = _post(other, "/imports/new", "/imports", upload=upload[1])
+        assert answer.status_code == 404
+
+    @pytest.mark.parametrize("upload", ["", "../../kek", "0" * 64, "a" * 63 + "/"])
+    def test_a_name_that_is_no_upload_opens_nothing(self, firm_client: FlaskClient, upload: str) -> None:
+        assert _post(firm_client, "/imports/new", "/imports", upload=upload).status_code == 404
+
+    def test_few_files_wait_at_a_time(self, firm_client: FlaskClient, services: Services) -> None:
+        _registered(firm_client)
+        for quantity in range(1, 15):
+            self._previewed(firm_client, f"gtin,quantity\n{gtin()},{quantity}\n")
+        (folder,) = (services.settings.data_dir / "uploads").iterdir()
+        assert len(list(folder.iterdir())) == 10
+
+
+def test_an_address_of_elsewhere_never_becomes_a_link(client: FlaskClient) -> None:
+    page = client.get("//elsewhere.example/x", headers={"Accept": "text/html"})
+    assert "//elsewhere.example" not in page.text
+
+
+def test_a_shop_is_told_how_to_record_a_sale_and_an_inspector_how_to_hold(app: Flask, services: Services) -> None:
+    for role, kind, word in (
+        (Role.RETAILER, OrganisationKind.SHOP, "Vender"),
+        (Role.INSPECTOR, OrganisationKind.AUTHORITY, "Retener"),
+    ):
+        email = add_person(services, make_approved(services, kind=kind), role)
+        page = signed_in(app.test_client(), services, email).get("/dashboard?lang=es").text
+        assert word in page
+        assert "/batches" not in page

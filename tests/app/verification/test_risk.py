@@ -1,0 +1,106 @@
+"""The first rules of clone risk, each alone, and the way they are weighed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.facts.lifecycle import UnitState
+from app.facts.scans import Scan
+from app.verification import risk
+from app.verification.risk import NO_RISK, RULES, Situation, assess
+from app.verification.verdict import Reason, Risk, Status
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+SHOP, OTHER = 1, 2
+ACTIVE = UnitState(frozenset({Status.ACTIVE}))
+SOLD = UnitState(frozenset({Status.SOLD}), 1, DAY_MS, SHOP, None, DAY_MS)
+
+
+def scan(*, by: int | None = OTHER, at: int = 2 * DAY_MS, action: str = "check", device: str = "d") -> Scan:
+    return Scan(1, device, "k", at, at, "retailer", by, action, None, None, None, "none", False, None, "valid", b"")
+
+
+def situation(state: UnitState, given: Scan, *earlier: Scan, **more: Any) -> Situation:
+    return Situation(state, given, earlier, **more)
+
+
+def test_a_plain_scan_has_no_risk() -> None:
+    assert assess(situation(ACTIVE, scan())) is NO_RISK
+
+
+def test_a_sale_by_another_shop_after_the_sale_is_suspect() -> None:
+    found = assess(situation(SOLD, scan(action="sell")))
+    assert found.risk is Risk.SUSPECT
+    assert found.evidence[0].reason is Reason.SOLD_ELSEWHERE
+    assert assess(situation(SOLD, scan(action="sell", at=DAY_MS + HOUR_MS))).risk is Risk.NONE, "within the hour"
+
+
+def test_what_should_follow_a_sale_is_no_risk() -> None:
+    assert assess(situation(SOLD, scan(action="return"))).risk is Risk.NONE
+    assert assess(situation(SOLD, scan(action="inspect"))).risk is Risk.NONE
+    assert assess(situation(SOLD, scan(action="inspect"), on_offer=True)).risk is Risk.SUSPECT
+    assert assess(situation(SOLD, scan(by=None))).risk is Risk.NONE, "the consumer who bought it"
+
+
+def test_the_same_shop_selling_again_is_a_slip_within_a_day() -> None:
+    assert assess(situation(SOLD, scan(by=SHOP, action="sell", at=DAY_MS + HOUR_MS))).risk is Risk.NONE
+    assert assess(situation(SOLD, scan(by=SHOP, action="sell", at=3 * DAY_MS))).risk is Risk.REVIEW
+
+
+def test_retail_before_activation() -> None:
+    waiting = UnitState(frozenset({Status.NOT_ACTIVATED}))
+    assert assess(situation(waiting, scan(action="sell"))).risk is Risk.SUSPECT
+    assert assess(situation(waiting, scan(by=None))).risk is Risk.REVIEW, "consumers alone never stop goods"
+    assert assess(situation(waiting, scan())).risk is Risk.NONE
+
+
+def test_consumers_alone_are_capped_at_review() -> None:
+    crowd = [scan(by=None, device=f"d{number}") for number in range(40)]
+    found = assess(situation(ACTIVE, scan(by=None, device="me"), *crowd))
+    assert found.score > 0.9
+    assert found.risk is Risk.REVIEW
+
+
+def test_only_the_strongest_of_a_group_counts() -> None:
+    twice = UnitState(frozenset({Status.SOLD}), 2, DAY_MS, SHOP, None, DAY_MS)
+    found = assess(situation(twice, scan(action="sell")))
+    assert len(found.evidence) == 2
+    assert found.score == found.evidence[0].weight
+
+
+states = st.builds(
+    UnitState,
+    st.frozensets(st.sampled_from(Status)),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 10 * DAY_MS),
+    st.none() | st.sampled_from([SHOP, OTHER]),
+    st.none(),
+    st.integers(0, 10 * DAY_MS),
+)
+scans = st.builds(
+    scan,
+    by=st.none() | st.sampled_from([SHOP, OTHER]),
+    at=st.integers(0, 20 * DAY_MS),
+    action=st.sampled_from(["check", "inspect", "sell", "return"]),
+    device=st.sampled_from("abcdefg"),
+)
+
+
+@given(states, scans, st.lists(scans, max_size=8), st.booleans())
+def test_the_short_cut_agrees_with_the_rules(
+    state: UnitState, given_scan: Scan, earlier: list[Scan], on_offer: bool
+) -> None:
+    if state.sales > 0 and state.first_sold_at is None:
+        return
+    asked = Situation(state if state.sales else _unsold(state), given_scan, earlier, on_offer)
+    if risk._is_plain(asked):
+        assert [rule(asked) for rule in RULES if rule(asked) is not None] == []
+
+
+def _unsold(state: UnitState) -> UnitState:
+    """A state that the fold can give: no sale, so no first seller."""
+    return UnitState(state.statuses, 0, None, None, None, state.changed_at)
