@@ -41,8 +41,9 @@ bench: install  ## measure every figure we state; writes loadtests/RESULTS.md
 load: install  ## locust without a browser against a real server on loopback, with pass and fail thresholds
 	$(BIN)/python -m loadtests.load
 
-lock: install  ## pin every dependency again, with hashes
+lock: install  ## pin every dependency again, with hashes: all of them, and those of the service alone
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraints requirements.lock --group build --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements-service.lock
 
 messages: install  ## collect the texts of pages and errors for translation, and compile what is translated
 	$(BIN)/pybabel --quiet extract --project Marchamo --sort-by-file --no-location --mapping-file babel.cfg --output-file app/portal/translations/messages.pot app

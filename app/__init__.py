@@ -1,19 +1,29 @@
-"""Marchamo's service. `create_app` reads like a table of contents; what each line does is in the named module."""
+"""Marchamo's service. `create_app` reads like a table of contents; what each line does is in the named module.
 
-from flask import Flask
+Importing this package imports nothing else: every command passes through here, and `marchamo scan` must start at once.
+"""
 
-from app import accounts, facts, portal, registry, verification
-from app.core import authorisation, csrf, database, health, http, i18n, logging
-from app.core.api import make_api
-from app.core.bootstrap import open_services
-from app.core.config import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.core.config import Settings
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI application on a database that `marchamo migrate` has prepared.
 
     Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
     """
+    from flask import Flask  # noqa: PLC0415
+
+    from app import accounts, facts, portal, registry, verification  # noqa: PLC0415
+    from app.core import authorisation, csrf, database, health, http, i18n, logging  # noqa: PLC0415
+    from app.core.api import make_api  # noqa: PLC0415
+    from app.core.bootstrap import open_services  # noqa: PLC0415
+    from app.core.config import Settings  # noqa: PLC0415
+
     settings = settings or Settings.from_environment()
     logging.configure()
     app = Flask(__name__, template_folder="portal/templates", static_folder="portal/static")

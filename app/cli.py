@@ -8,15 +8,16 @@ import importlib
 import json
 import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from app.core.bootstrap import SchemaOutdated, migrate
 from app.core.config import Settings, SettingsError, describe
-from app.core.errors import AppError
-from app.core.sealing import SealError
+
+if TYPE_CHECKING:
+    from ledger.cli import LedgerContext
 
 PARTS = {
     # command: (module, attribute, short help); loaded when used, so that `marchamo scan` starts without a web framework
@@ -60,8 +61,16 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="marchamo")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Marchamo: an open registry of signed codes that anybody can check."""
+    context.obj = _open_ledger  # what the `ledger` commands ask for, when they do
+
+
+def _open_ledger() -> "LedgerContext":
+    from app.core.bootstrap import open_ledger
+
+    return open_ledger(Settings.from_environment())
 
 
 @cli.command()
@@ -81,6 +90,8 @@ def config(as_json: bool) -> None:
 @cli.command("migrate")
 def migrate_command() -> None:
     """Bring the database to this program's schema."""
+    from app.core.bootstrap import migrate
+
     migrate(Settings.from_environment())
     click.echo("The database is up to date.")
 
@@ -94,6 +105,8 @@ def serve(prepare: bool, with_demo_firm: bool) -> None:
 
     settings = Settings.from_environment()
     if prepare:
+        from app.core.bootstrap import migrate
+
         migrate(settings)
     if with_demo_firm:
         from app.demo.welcome import welcome
@@ -131,19 +144,37 @@ class _Refusal:
     details: list[str] = field(default_factory=list)
 
 
-def _explain(error: Exception) -> _Refusal:
+def _explain(error: Exception) -> _Refusal | None:
+    """Give what to tell a person; None for an error that only a programmer can understand."""
+    # Here and not above: these bring the web framework and the database along, which most commands never need.
+    from sqlalchemy.exc import OperationalError
+
+    from app.core.bootstrap import SchemaOutdated
+    from app.core.errors import AppError
+    from app.core.sealing import SealError
+    from ledger.errors import LedgerError
+
     if isinstance(error, AppError):
         details = [f"  {fault.where}: {fault.message}" for fault in error.faults[:50]]
         return _Refusal(1, f"{error}{f' {error.fix}' if error.fix else ''}", details)
-    return _Refusal(3, str(error))
+    if isinstance(error, OperationalError):
+        # Only the driver's own words: SQLAlchemy's hold the statement with its values.
+        return _Refusal(3, f"the database cannot be used: {str(error.orig).strip().splitlines()[0]}")
+    if isinstance(error, OSError):
+        return _Refusal(3, f"{error.filename or 'the system'}: {error.strerror}")
+    if isinstance(error, SchemaOutdated | SealError | LedgerError | SettingsError):
+        return _Refusal(3, str(error))
+    return None
 
 
 def main() -> None:
     """Entry point: a refusal is one line on standard error and an exit code, never a trace."""
     try:
         cli()
-    except (AppError, SettingsError, SchemaOutdated, SealError) as error:
+    except Exception as error:
         refusal = _explain(error)
+        if refusal is None:
+            raise
         click.echo(f"marchamo: {refusal.line}", err=True)
         for detail in refusal.details:
             click.echo(detail, err=True)

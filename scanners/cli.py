@@ -1,12 +1,13 @@
 """`marchamo scan`, `marchamo trust` and `marchamo verify-proof`: what runs in the hand, without a database.
 
 Exit codes: 0 every code passed (or, offline, was signed by a registered key; or the proof holds); 1 at least one did
-not; 2 misused; 3 something could not be read or reached.
+not; 2 misused; 3 something could not be read or reached, or there was no code at all.
 """
 
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,16 +17,22 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from scanners.client import ConnectionFailed, Registry
+from scanners.codes.cleaning import clean
+from scanners.codes.errors import CodeError
 from scanners.images import FoundSymbol, ImageError, read_folder, read_symbols
 from scanners.offline import OfflineAuthenticity, judge
-from scanners.proofs import ProofRefused, check_document
+from scanners.proofs import MAX_BYTES, ProofRefused, check_document
 from scanners.trust import TrustError, TrustList
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 COLOURS = {"PASS": "green", "CHECK": "yellow", "STOP": "bold red"}
 MAX_STANDARD_INPUT = 16 * 1024 * 1024
+STANDARD_INPUT = Path("-")
+UNREAD = "UNREAD"
+"""In place of the authenticity: a file that could not be read, or shows no code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,12 @@ def scan(files: tuple[Path, ...], server: str, api_key: str | None, trust: Path 
     except (ConnectionFailed, TrustError) as error:
         _fail(error.message, error.fix)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1))
-    else:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    elif rows:
         _print(rows)
-    if any(row.authenticity == "UNREAD" for row in rows):
+    if not rows:
+        _fail("There was no code to verify.", "Name images, PDFs, folders of them, or - for standard input.")
+    if any(row.authenticity == UNREAD for row in rows):
         sys.exit(3)
     accepted = {OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED.value}
     sys.exit(0 if all(row.summary == "PASS" or (trust and row.authenticity in accepted) for row in rows) else 1)
@@ -110,7 +119,11 @@ Judge = Callable[[Sequence[str]], Iterator[tuple[str, str, tuple[str, ...], str]
 
 def _online(registry: Registry) -> Judge:
     def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-        for item in registry.verify(texts):
+        # What is no code by its length alone stays here: the registry would refuse all that is asked with it.
+        faults = [_fault(text) for text in texts]
+        items = registry.verify([text for text, fault in zip(texts, faults, strict=True) if fault is None])
+        for fault in faults:
+            item = next(items) if fault is None else {"error": {"code": fault.code, "message": fault.message}}
             verdict = item.get("verdict")
             if verdict is None:
                 error = item["error"]
@@ -119,6 +132,14 @@ def _online(registry: Registry) -> Judge:
                 yield verdict["summary"], verdict["authenticity"], tuple(verdict["reasons"]), verdict["advice"]
 
     return judge_all
+
+
+def _fault(text: str) -> CodeError | None:
+    try:
+        clean(text)
+    except CodeError as error:
+        return error
+    return None
 
 
 def _offline(trusted: TrustList) -> Judge:
@@ -132,11 +153,6 @@ def _offline(trusted: TrustList) -> Judge:
 
 def _read_all(files: Sequence[Path], *, quiet: bool) -> Iterator[tuple[str, FoundSymbol | str | ImageError]]:
     """Every symbol of every file with the file's name; an ImageError stands for a file that could not be read."""
-    if files == (Path("-"),):
-        for line in sys.stdin.read(MAX_STANDARD_INPUT).splitlines():
-            if line.strip():
-                yield "-", line
-        return
     # A bar only where somebody waits and watches: many files, on a terminal.
     with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("reading", total=None)
@@ -144,6 +160,8 @@ def _read_all(files: Sequence[Path], *, quiet: bool) -> Iterator[tuple[str, Foun
             bar.advance(task)
             if isinstance(symbols, ImageError):
                 yield str(path), symbols
+            elif path == STANDARD_INPUT:
+                yield from ((str(path), symbol) for symbol in symbols)
             elif not symbols:
                 yield str(path), ImageError("no_symbol", "No code was found in this file.")
             else:
@@ -151,15 +169,26 @@ def _read_all(files: Sequence[Path], *, quiet: bool) -> Iterator[tuple[str, Foun
                     yield str(path), symbol
 
 
-def _each_file(files: Sequence[Path]) -> Iterator[tuple[Path, list[FoundSymbol] | ImageError]]:
+def _each_file(files: Sequence[Path]) -> Iterator[tuple[Path, Sequence[FoundSymbol | str] | ImageError]]:
     for given in files:
-        if given.is_dir():
-            yield from read_folder(given)
-            continue
         try:
-            yield given, read_symbols(given)
+            if given == STANDARD_INPUT:
+                yield given, _lines_of_standard_input()
+            elif given.is_dir():
+                yield from read_folder(given)
+            else:
+                yield given, read_symbols(given)
         except ImageError as error:
             yield given, error
+
+
+def _lines_of_standard_input() -> list[str]:
+    content = sys.stdin.buffer.read(MAX_STANDARD_INPUT + 1)
+    if len(content) > MAX_STANDARD_INPUT:
+        raise ImageError("too_much_input", f"Standard input may have {MAX_STANDARD_INPUT // 1024 // 1024} MiB.")
+    # Not splitlines(): it would also cut at the separators (GS, RS) that stand within codes.
+    lines = (line.strip("\r ") for line in content.decode("utf-8", errors="replace").split("\n"))
+    return [line for line in lines if line]
 
 
 def _judge_all(found: Sequence[tuple[str, FoundSymbol | str | ImageError]], judge_all: Judge) -> list[Row]:
@@ -168,7 +197,7 @@ def _judge_all(found: Sequence[tuple[str, FoundSymbol | str | ImageError]], judg
     rows = []
     for file, item in found:
         if isinstance(item, ImageError):
-            rows.append(Row(file, None, None, "STOP", "UNREAD", (item.code,), str(item)))
+            rows.append(Row(file, None, None, "STOP", UNREAD, (item.code,), str(item)))
             continue
         summary, authenticity, reasons, sentence = next(judged)
         page = None if isinstance(item, str) else item.page
@@ -183,30 +212,46 @@ def _text(item: FoundSymbol | str | ImageError) -> str:
 def _print(rows: Sequence[Row]) -> None:
     table = Table("file", "page", "verdict", "authenticity", "what it means", "code")
     for row in rows:
-        short = (row.text or "")[:60] + ("…" if len(row.text or "") > 60 else "")
+        text = row.text or ""
+        short = text[:60] + ("…" if len(text) > 60 else "")
+        file = row.file if row.file == str(STANDARD_INPUT) else os.path.relpath(row.file)
         page = "" if row.page is None else str(row.page)
-        verdict = f"[{COLOURS[row.summary]}]{row.summary}[/]"
-        table.add_row(os.path.relpath(row.file), page, verdict, row.authenticity, row.sentence, short)
+        verdict = Text(_visible(row.summary), style=COLOURS.get(row.summary, ""))
+        table.add_row(*map(_cell, (file, page)), verdict, *map(_cell, (row.authenticity, row.sentence, short)))
     console = Console()
     console.print(table)
     counts = {word: sum(row.summary == word for row in rows) for word in COLOURS}
     console.print(", ".join(f"{count} {word}" for word, count in counts.items()))
 
 
+def _cell(text: str) -> Text:
+    """The text as it is: neither rich's own mark-up nor the terminal's may come out of a code or a file's name."""
+    return Text(_visible(text))
+
+
+def _visible(text: str) -> str:
+    return "".join("·" if unicodedata.category(char)[0] == "C" else char for char in text)
+
+
 def _print_proof(result: dict[str, Any]) -> None:
+    file = _visible(result["file"])
     if not result["holds"]:
-        click.echo(f"{result['file']}: does not hold: {result['message']} [{result['code']}]")
+        click.echo(f"{file}: does not hold: {_visible(result['message'])} [{result['code']}]")
         return
-    click.echo(f"{result['file']}: holds ({result['kind']})")
+    click.echo(f"{file}: holds ({result['kind']})")
     for name, value in result.items():
         if name not in ("file", "holds", "kind"):
-            click.echo(f"  {name}: {value}")
+            click.echo(f"  {_visible(name)}: {_visible(str(value))}")
 
 
 def _content(path: Path) -> bytes:
-    return sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+    """At most one byte more than is accepted, so that more is noticed."""
+    if path == STANDARD_INPUT:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _fail(message: str, fix: str | None) -> NoReturn:
-    click.echo(f"marchamo: {message}{f' {fix}' if fix else ''}", err=True)
+    click.echo(f"marchamo: {_visible(message)}{f' {_visible(fix)}' if fix else ''}", err=True)
     sys.exit(3)

@@ -1,25 +1,41 @@
-"""Receipts and proof bundles checked with no database and no connection: only a trust list and mathematics."""
+"""Receipts and proof bundles checked with no database and no connection: only a trust list and mathematics.
 
-import base64
-import binascii
+What is *not* said: a receipt never expires and may be shown again, to anybody. It proves what the registry answered
+at its `iat`, about the code whose SHA-256 it names. Whoever asked compares `nonce` with the one that he sent, and so
+knows that the answer is to his question and not an older one.
+"""
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import FormatError, LedgerError
 from ledger.leaf import Body
 from ledger.proof import UnitProof, verify_unit_proof
 from ledger.statement import RECEIPT_TYPE, read_key_id, verify_statement
-from ledger.strict import decode_json_object
+from ledger.strict import decode_base64, decode_json_object, encode_base64
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
-from scanners.codes.signature import DOMAIN, decode_signature, verify_code
-from scanners.trust import TrustList
+from scanners.codes.signature import DOMAIN, decode_signature, signed_message, verify_code
+from scanners.trust import CodeKey, TrustList
 
 BUNDLE_FORMAT = "marchamo proof bundle v1"
 BATCH_KIND = "batch"
 KEY_ID_BYTES = 4
 MAX_BYTES = 4 * 1024 * 1024
+_BUNDLE_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
+    "format": str,
+    "uri": str,
+    "content": str,
+    "code_key": dict,
+    "signature": (str, NoneType),
+    "unit_proof": dict,
+    "log": str,
+    "receipt_keys": dict,
+}
 
 
 class ProofRefused(Exception):
@@ -59,7 +75,8 @@ def _check_receipt(token: bytes, trust: TrustList) -> Proved:
     if key is None:
         raise ProofRefused("receipt_key_unknown", f"The receipt key {key_id} is not in the trust list.")
     statement = verify_statement(token, public_key=key, typ=RECEIPT_TYPE)
-    if statement.payload.get("checkpoint", {}).get("origin") != trust.log.name:
+    checkpoint = statement.payload.get("checkpoint")
+    if not isinstance(checkpoint, dict) or checkpoint.get("origin") != trust.log.name:
         raise ProofRefused("another_log", "The receipt speaks of another log than the trust list.")
     return Proved("receipt", dict(statement.payload))
 
@@ -67,12 +84,10 @@ def _check_receipt(token: bytes, trust: TrustList) -> Proved:
 def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
     if bundle.get("format") != BUNDLE_FORMAT:
         raise ProofRefused("not_a_bundle", f"This is neither a receipt nor a '{BUNDLE_FORMAT}'.")
-    try:
-        content = base64.b64decode(bundle["content"], validate=True)
-        proof = UnitProof.from_members(bundle["unit_proof"])
-        uri, signature, key_id = str(bundle["uri"]), bundle["signature"], bundle["code_key"]["key_id"]
-    except (KeyError, TypeError, binascii.Error) as error:
-        raise FormatError("the bundle is malformed") from error
+    _require_members(bundle)
+    content, uri, signature = decode_base64(bundle["content"]), bundle["uri"], bundle["signature"]
+    proof = UnitProof.from_members(bundle["unit_proof"])
+    code_key = _refuse_other_keys(bundle, content, trust)
     # Keys come from the trust list only: those inside the bundle would prove whatever its maker wanted.
     body = Body.from_bytes(proof.batch_entry.body)
     statement_key = trust.statement_keys.get(body.key_id)
@@ -83,6 +98,11 @@ def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
     )
     if identity_of_content(content).uri() != uri:
         raise ProofRefused("another_unit", "The bundle names another unit than the one it proves.")
+    if (unit.statement.payload.get("organisation"), unit.statement.payload.get("key_id")) != (
+        code_key.issuer,
+        code_key.key_id,
+    ):
+        raise ProofRefused("another_issuer", "The batch was stated by another issuer, or for another code key.")
     facts: dict[str, Any] = {
         "uri": uri,
         "log": trust.log.name,
@@ -94,16 +114,46 @@ def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
         "signature": "not in the bundle",
     }
     if signature is not None:
-        facts["signature"] = _check_signature(signature, key_id, content, trust)
+        facts["signature"] = _check_signature(signature, code_key, content)
     return Proved("unit", facts)
 
 
-def _check_signature(signature: str, key_id: int, content: bytes, trust: TrustList) -> str:
+def _require_members(bundle: Mapping[str, Any]) -> None:
+    """Nothing may be missing or stand beside: what is not checked must not look as if it had been."""
+    if bundle.keys() != _BUNDLE_MEMBERS.keys():
+        raise FormatError(f"a bundle has exactly the members {', '.join(_BUNDLE_MEMBERS)}")
+    for name, wanted in _BUNDLE_MEMBERS.items():
+        if not isinstance(bundle[name], wanted):
+            raise FormatError(f"the member {name} of the bundle has the wrong type")
+
+
+def _refuse_other_keys(bundle: Mapping[str, Any], content: bytes, trust: TrustList) -> CodeKey:
+    """Give the code key under which the unit was registered; every key that the bundle names must be a trusted one.
+
+    The bundle carries keys for readers without a trust list. Nothing here is checked with them, but a bundle that
+    names others than the trust list knows was made to mislead somebody.
+    """
+    key = trust.code_keys.get(int.from_bytes(content[len(DOMAIN) : len(DOMAIN) + KEY_ID_BYTES], "big"))
+    if key is None:
+        raise ProofRefused("code_key_unknown", "The key of the unit's code is not in the trust list.")
+    receipt_keys = {name: _text_of(own) for name, own in trust.receipt_keys.items()}
+    if (
+        bundle["code_key"] != {"key_id": key.key_id, "public_key": _text_of(key.public_key)}
+        or type(bundle["code_key"]["key_id"]) is not int
+        or bundle["log"] != trust.log.to_text()
+        or not bundle["receipt_keys"].items() <= receipt_keys.items()
+    ):
+        raise ProofRefused("another_key", "The bundle names other keys than the trust list.")
+    return key
+
+
+def _text_of(key: Ed25519PublicKey) -> str:
+    return encode_base64(key.public_bytes_raw())
+
+
+def _check_signature(signature: str, key: CodeKey, content: bytes) -> str:
     decoded = decode_signature(signature)
-    key = trust.code_keys.get(decoded.key_id)
-    if decoded.key_id != key_id or key is None:
-        raise ProofRefused("code_key_unknown", f"The code key {decoded.key_id} is not in the trust list.")
-    if not verify_code(key.public_key, content, decoded.signature):
+    if decoded.key_id != key.key_id or not verify_code(key.public_key, content, decoded.signature):
         raise ProofRefused("signature_does_not_fit", "The code's signature does not fit the unit.")
     return "valid"
 
@@ -115,12 +165,18 @@ def identity_of_content(content: bytes) -> CodeIdentity:
     """
     fields = dict(_fields(content))
     if {"issuer", "item", "serial"} <= fields.keys():
-        return CodeIdentity(CodeKind.ITEM, f"{fields['issuer']}/{fields['item']}", fields["serial"])
-    if "01" in fields and "21" in fields:
-        return CodeIdentity(CodeKind.GTIN, fields["01"], fields["21"])
-    if "00" in fields:
-        return CodeIdentity(CodeKind.CASE, "", fields["00"])
-    raise FormatError("the signed bytes name no unit")
+        identity = CodeIdentity(CodeKind.ITEM, f"{fields['issuer']}/{fields['item']}", fields["serial"])
+    elif "01" in fields and "21" in fields:
+        identity = CodeIdentity(CodeKind.GTIN, fields["01"], fields["21"])
+    elif "00" in fields:
+        identity = CodeIdentity(CodeKind.CASE, "", fields["00"])
+    else:
+        raise FormatError("the signed bytes name no unit")
+    elements = [(name, value) for name, value in fields.items() if name not in ("issuer", "item", "serial")]
+    key_id = int.from_bytes(content[len(DOMAIN) : len(DOMAIN) + KEY_ID_BYTES], "big")
+    if signed_message(identity, elements, key_id) != content:
+        raise FormatError("the signed bytes are not in the one order and form that a code has")
+    return identity
 
 
 def _fields(content: bytes) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """From settings to the parts that live as long as the process; and the database's schema version."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from alembic import command
@@ -11,8 +12,9 @@ from sqlalchemy import Engine
 from app.core.config import Settings
 from app.core.database import create_database_engine, write_session
 from app.core.sealing import Sealer, load_key_encryption_key
-from app.core.service_keys import KeyPurpose, load_service_keys
+from app.core.service_keys import KeyPurpose, ServiceKey, load_service_keys
 from app.core.services import Services
+from ledger.cli import LedgerContext
 from ledger.log import Log
 from ledger.note import NoteSigner
 
@@ -53,11 +55,25 @@ def check_schema(engine: Engine) -> None:
 
 def open_services(settings: Settings) -> Services:
     """Open database, keys and log; the registry's keys are made when they are missing."""
+    engine, sealer, keys = _open_database_and_keys(settings)
+    log = Log.open(engine, origin=settings.effective_log_origin, signer=_log_signer(settings, keys))
+    return Services(settings=settings, engine=engine, sealer=sealer, keys=keys, log=log)
+
+
+def open_ledger(settings: Settings) -> LedgerContext:
+    """Open what the ledger's commands need. The log itself stays closed: a damaged one must still be audited."""
+    engine, _, keys = _open_database_and_keys(settings)
+    return LedgerContext(engine, settings.effective_log_origin, _log_signer(settings, keys))
+
+
+def _open_database_and_keys(settings: Settings) -> tuple[Engine, Sealer, Mapping[KeyPurpose, ServiceKey]]:
     engine = create_database_engine(settings.effective_database_url)
     check_schema(engine)
     sealer = Sealer(load_key_encryption_key(settings))
     with write_session(engine) as session:
         keys = load_service_keys(session, sealer)
-    signer = NoteSigner(settings.effective_log_origin, keys[KeyPurpose.CHECKPOINT].private_key)
-    log = Log.open(engine, origin=settings.effective_log_origin, signer=signer)
-    return Services(settings=settings, engine=engine, sealer=sealer, keys=keys, log=log)
+    return engine, sealer, keys
+
+
+def _log_signer(settings: Settings, keys: Mapping[KeyPurpose, ServiceKey]) -> NoteSigner:
+    return NoteSigner(settings.effective_log_origin, keys[KeyPurpose.CHECKPOINT].private_key)

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "MARCHAMO_"
+OTHERS = frozenset({f"{PREFIX}{name}" for name in ("SERVER", "API_KEY", "SHARED_DATA")})
+"""Variables of the scanner's commands and of the tests, beside the service's own."""
 
 
 class SettingsError(ValueError):
@@ -72,7 +74,7 @@ class Settings:
         known = {f"{PREFIX}{setting.name.upper()}": setting.name for setting in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in source.items():
-            if not variable.startswith(PREFIX) or variable == f"{PREFIX}SHARED_DATA":
+            if not variable.startswith(PREFIX) or variable in OTHERS:
                 continue
             if variable not in known:
                 raise SettingsError(f"{variable} is not a setting of Marchamo; `marchamo config` lists them")

@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 from flask_babel import gettext
 
 from app.accounts import service as accounts
-from app.accounts.vocabulary import OrganisationStatus, RightStatus
+from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightStatus
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
 from app.core.database import request_session
@@ -67,8 +67,10 @@ def dashboard() -> str:
                 page.next_cursor is not None,
             ),
         ]
-    if principal.may(Permission.ORGANISATION_MANAGE) and not any(batch.generated for batch in batches):
-        steps = _steps(organisation, has_products=bool(figures and figures[0].value), has_batches=bool(batches))
+    # A shop's owner may make codes too, but came here to check and to sell.
+    makes_goods = principal.may(Permission.BATCH_COMMISSION) and organisation.kind is OrganisationKind.FIRM
+    if organisation.kind is OrganisationKind.FIRM and principal.may(Permission.ORGANISATION_MANAGE) and not batches:
+        steps = _steps(organisation, has_products=bool(figures and figures[0].value))
     return render_template(
         "portal/dashboard.html",
         organisation=organisation,
@@ -76,12 +78,12 @@ def dashboard() -> str:
         steps=steps,
         jobs=recent if principal.may(Permission.JOB_READ) else [],
         batches=batches,
-        may_commission=principal.may(Permission.BATCH_COMMISSION),
-        acts=[] if principal.may(Permission.BATCH_COMMISSION) else [word(act) for act in acts_of(principal)],
+        may_commission=makes_goods,
+        acts=[] if makes_goods else [word(act) for act in acts_of(principal)],
     )
 
 
-def _steps(organisation: accounts.Organisation, *, has_products: bool, has_batches: bool) -> list[Step]:
+def _steps(organisation: accounts.Organisation, *, has_products: bool) -> list[Step]:
     rights = accounts.list_rights(request_session(), organisation_id=organisation.id)
     has_right = any(right.status is RightStatus.APPROVED for right in rights)
     return [
@@ -98,6 +100,6 @@ def _steps(organisation: accounts.Organisation, *, has_products: bool, has_batch
             gettext("Not needed for goods without a bar code number: those get an article number of your own."),
         ),
         Step(gettext("Register a product"), has_products, "/products/new"),
-        Step(gettext("Make codes for a batch"), has_batches, "/batches/new"),
-        Step(gettext("Print the labels"), False, "/batches" if has_batches else None),
+        Step(gettext("Make codes for a batch"), False, "/batches/new"),
+        Step(gettext("Print the labels"), False),
     ]

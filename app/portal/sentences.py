@@ -34,6 +34,17 @@ LAYOUTS = (
 API = _mark("Registry of signed codes: register, commission, verify, prove.")
 """What the OpenAPI document says of itself."""
 
+OF_THE_SERVER = (
+    _mark(
+        "The requested URL was not found on the server."
+        " If you entered the URL manually please check your spelling and try again."
+    ),
+    _mark("The method is not allowed for the requested URL."),
+    _mark("The data value transmitted exceeds the capacity limit."),
+    _mark("The browser (or proxy) sent a request that this server could not understand."),
+)
+"""What Werkzeug says about addresses and bodies."""
+
 ENTRIES = {
     "/name": _mark("Name"),
     "/brand": _mark("Brand"),

@@ -1,5 +1,7 @@
 """References to products: GTINs of any length, and items in an issuer's namespace."""
 
+from functools import lru_cache
+
 from app.accounts.service import normalise_gtin
 from app.core.errors import Invalid
 from scanners.codes.identity import ISSUER_PATTERN, ITEM_PATTERN, CodeKind
@@ -16,6 +18,7 @@ def check_item(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)  # a file names the same few products in every row
 def parse_reference(text: str) -> tuple[CodeKind, str]:
     """Kind and identifier of a product named on the wire: a GTIN of any length, or ``<ISSUER>/<ITEM>``."""
     issuer, slash, item = text.partition("/")

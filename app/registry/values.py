@@ -1,5 +1,6 @@
 """Values of the registry feature: what its use cases take and give back. Nothing here knows the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.core.errors import FieldFault
@@ -96,7 +97,7 @@ class CommissionRequest:
     profile: Profile = Profile.SIGNED
     quantity: int | None = None
     serials: tuple[str, ...] | None = None
-    serial_places: tuple[str, ...] | None = None
+    serial_places: Sequence[str] | None = None
     lot: str | None = None
     expiry: str | None = None
     note: str = ""

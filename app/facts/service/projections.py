@@ -196,7 +196,7 @@ def _lives(connection: Connection) -> Iterable[tuple[int, list[LifeEvent]]]:
         .join(events, events.c.id == event_units.c.event)
         .order_by(event_units.c.unit_id, events.c.log_index)
     )
-    streamed = connection.execution_options(yield_per=REBUILD_CHUNK).execute(query)
+    streamed = connection.execute(query, execution_options={"yield_per": REBUILD_CHUNK})
     for unit_id, group in groupby(streamed, lambda row: int(row.unit_id)):
         yield unit_id, [life_event(row) for row in group]
 

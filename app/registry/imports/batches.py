@@ -1,9 +1,11 @@
 """Rows to batches: either one batch a row, or serials that make one batch for each product, lot and expiry date."""
 
 import unicodedata
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import overload
 
 from app.core.errors import AppError, Faults, FieldFault, Malformed
 from app.registry.imports.reading import Cell, Row, Table
@@ -173,13 +175,35 @@ def _read_quantities(rows: Iterator[Row], columns: dict[str, int], defaults: _De
         reading.first_rows.append(line.number)
 
 
+@dataclass(frozen=True, slots=True)
+class RowPlaces(Sequence[str]):
+    """Where each serial of a batch stood: numbers until somebody asks, since only a fault is ever shown."""
+
+    rows: "array[int]"
+    heading: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return RowPlaces(self.rows[index], self.heading)
+        return f"row {self.rows[index]}, column {self.heading}"
+
+
 @dataclass(slots=True)
 class _Group:
     """Serials that make one batch."""
 
     first_row: int
     serials: list[str] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
+    rows: "array[int]" = field(default_factory=lambda: array("l"))
 
 
 _GroupKey = tuple[CodeKind, str, Profile, str | None, str | None]
@@ -191,22 +215,22 @@ def _read_serials(rows: Iterator[Row], columns: dict[str, int], defaults: _Defau
     for line in _lines(rows, columns, reading):
         kind, product = _product(line, defaults, reading)
         serial = line.cells.get("serial", Cell(""))
-        place = reading.place(line.number, "serial")
         if serial.is_number:
-            reading.faults.add(
-                place, "The serial is a number here, which loses leading zeros: format the column as text.", "number"
-            )
+            sentence = "The serial is a number here, which loses leading zeros: format the column as text."
+            reading.faults.add(reading.place(line.number, "serial"), sentence, "number")
             continue
         if kind is None:
             continue
         earlier = seen.setdefault((product, serial.text), line.number)
         if earlier != line.number:
             sentence = f"The serial {shown(serial.text)} stands already in row {earlier}."
-            reading.faults.add(place, sentence, "duplicate_serial")
+            reading.faults.add(reading.place(line.number, "serial"), sentence, "duplicate_serial")
             continue
         lot, expiry = line.text("lot") or None, _expiry(line, reading)
-        check_lot(lot, reading.place(line.number, "lot"), reading.faults)
-        check_expiry(expiry, reading.place(line.number, "expiry"), reading.faults)
+        if lot is not None:
+            check_lot(lot, reading.place(line.number, "lot"), reading.faults)
+        if expiry is not None:
+            check_expiry(expiry, reading.place(line.number, "expiry"), reading.faults)
         key = (kind, product, _profile(line, defaults, reading), lot, expiry)
         group = groups.setdefault(key, _Group(line.number))
         group.serials.append(serial.text)
@@ -216,7 +240,7 @@ def _read_serials(rows: Iterator[Row], columns: dict[str, int], defaults: _Defau
             product=product,
             profile=profile,
             serials=tuple(group.serials),
-            serial_places=tuple(reading.place(row, "serial") for row in group.rows),
+            serial_places=RowPlaces(group.rows, reading.headings["serial"]),
             lot=lot,
             expiry=expiry,
         )

@@ -12,7 +12,7 @@ from openpyxl.xml import DEFUSEDXML
 from app.core.errors import AppError, Malformed, TooLarge
 from app.registry.imports.reading import MAX_COLUMNS, Cell, Row, Table, too_many_rows
 
-MAX_XLSX_ROWS = 100_000
+MAX_XLSX_ROWS = 50_000
 """XML is slow to read: longer lists are welcome as CSV."""
 MAX_ENTRIES = 500
 MAX_UNPACKED = 64 * 1024 * 1024

@@ -132,7 +132,7 @@ def test_codes_are_made_once_however_often_the_form_is_sent(firm_client: FlaskCl
     assert first.status_code == 303
     assert first.location == second.location
     _work(services)
-    assert "7" in firm_client.get(first.location).text
+    assert "7 units" in firm_client.get(first.location).text
     assert firm_client.get("/batches").text.count("/batches/") >= 1
 
 
@@ -300,17 +300,17 @@ class TestImporting:
         self, firm_client: FlaskClient, services: Services
     ) -> None:
         _registered(firm_client)
-        preview = self._previewed(firm_client, f"gtin,lot,quantity\n{gtin()},A1,3\n{gtin()},A2,4\n")
+        preview = self._previewed(firm_client, f"gtin,lot,quantity\n{gtin()},LOT-ONE,3\n{gtin()},LOT-TWO,4\n")
         assert "Make 7 codes" in preview.text
         _work(services)
-        assert "A1" not in firm_client.get("/batches").text
+        assert "LOT-ONE" not in firm_client.get("/batches").text
         upload = re.search(r'name="upload" value="([0-9a-f]{64})"', preview.text)
         assert upload is not None
         assert _post(firm_client, "/imports/new", "/imports", upload=upload[1]).status_code == 303
         _work(services)
         page = firm_client.get("/batches").text
-        assert "A1" in page
-        assert "A2" in page
+        assert "LOT-ONE" in page
+        assert "LOT-TWO" in page
 
     def test_another_firm_can_not_confirm_it(self, firm_client: FlaskClient, app: Flask, services: Services) -> None:
         _registered(firm_client)
@@ -341,9 +341,16 @@ def test_an_address_of_elsewhere_never_becomes_a_link(client: FlaskClient) -> No
 def test_a_shop_is_told_how_to_record_a_sale_and_an_inspector_how_to_hold(app: Flask, services: Services) -> None:
     for role, kind, word in (
         (Role.RETAILER, OrganisationKind.SHOP, "Vender"),
+        (Role.OWNER, OrganisationKind.SHOP, "Vender"),
         (Role.INSPECTOR, OrganisationKind.AUTHORITY, "Retener"),
     ):
         email = add_person(services, make_approved(services, kind=kind), role)
         page = signed_in(app.test_client(), services, email).get("/dashboard?lang=es").text
         assert word in page
-        assert "/batches" not in page
+        assert "Emitir códigos" not in page
+
+
+def test_an_address_that_leads_nowhere_is_told_in_the_readers_language(client: FlaskClient) -> None:
+    answer = client.get("/nowhere?lang=es")
+    assert answer.status_code == 404
+    assert "Esta dirección no existe aquí." in answer.text

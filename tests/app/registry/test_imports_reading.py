@@ -157,7 +157,7 @@ def test_serials_make_one_batch_for_each_lot_and_date() -> None:
     data = b"serial,lot,expiry\nA1,L1,271231\nA2,L2,271231\nA3,L1,271231\n"
     first, second = reading(data, product=gtin()).requests
     assert (first.serials, first.lot) == (("A1", "A3"), "L1")
-    assert first.serial_places == ("row 2, column serial", "row 4, column serial")
+    assert list(first.serial_places or ()) == ["row 2, column serial", "row 4, column serial"]
     assert (second.serials, second.lot) == (("A2",), "L2")
 
 
