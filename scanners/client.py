@@ -124,6 +124,8 @@ class Registry:
         try:
             with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 text = answer.read(MAX_ANSWER + 1)
+                if answer.length and len(text) <= MAX_ANSWER:
+                    raise http.client.IncompleteRead(text)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(error) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.note import NoteSigner
@@ -59,7 +59,9 @@ def test_every_vector_of_a_class_gets_the_offline_verdict_that_follows_from_it(n
     for vector in VECTORS:
         if vector["class"] == name:
             verdict = judged(vector)
-            assert (verdict.authenticity, verdict.summary, verdict.reason) == expected(vector["expect"]), vector["input"]
+            assert (verdict.authenticity, verdict.summary, verdict.reason) == expected(vector["expect"]), vector[
+                "input"
+            ]
 
 
 def test_the_vectors_reach_every_offline_verdict_but_the_revoked_key() -> None:
@@ -97,11 +99,13 @@ def test_a_code_of_a_host_that_left_the_trust_list_is_foreign_even_when_its_key_
 TRUST = trust_of(SIGNED["trusted_hosts"], SIGNED["keys"])
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="HTPS:/IDMARCO.EXL012?=&%\x1d()]", max_size=200))
 def test_no_text_makes_the_judge_raise_or_pass(text: str) -> None:
     assert judge(text, TRUST).summary in {"CHECK", "STOP"}
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_change_of_a_signed_code_keeps_a_valid_signature_on_another_identity(data: st.DataObject) -> None:
     text = SIGNED["input"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.note import NoteSigner, NoteVerifier
@@ -50,20 +51,20 @@ GOOD: dict[str, Any] = {
     "statement_keys": {"org:9": KEY},
     "receipt_keys": {"receipt-1": OTHER},
 }
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 
 def read(members: Any) -> TrustList:
     return TrustList.from_json(json.dumps(members).encode())
 
 
-def places(value: Any, at: Path_ = ()) -> list[Path_]:
+def places(value: Any, at: Place = ()) -> list[Place]:
     """Every member and element below a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [place for name, below in inner for place in [(*at, name), *places(below, (*at, name))]]
 
 
-def changed(place: Path_, value: Any) -> dict[str, Any]:
+def changed(place: Place, value: Any) -> dict[str, Any]:
     members = copy.deepcopy(GOOD)
     holder: Any = members
     for name in place[:-1]:
@@ -72,7 +73,7 @@ def changed(place: Path_, value: Any) -> dict[str, Any]:
     return members
 
 
-def without(place: Path_) -> dict[str, Any]:
+def without(place: Place) -> dict[str, Any]:
     members = copy.deepcopy(GOOD)
     holder: Any = members
     for name in place[:-1]:
@@ -99,13 +100,13 @@ def test_members_of_a_later_version_are_left_out_not_refused() -> None:
 
 
 @pytest.mark.parametrize("place", MEMBERS, ids=str)
-def test_a_missing_member_is_refused(place: Path_) -> None:
+def test_a_missing_member_is_refused(place: Place) -> None:
     with pytest.raises(TrustError):
         read(without(place))
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-def test_a_value_of_another_type_is_refused_wherever_it_stands(place: Path_) -> None:
+def test_a_value_of_another_type_is_refused_wherever_it_stands(place: Place) -> None:
     for wrong in (True, 1.5, -1, 2**64, [[]], [None], {"a": 1}, None, ""):
         if place[-1] == "revoked_index" and wrong is None:
             continue
@@ -150,8 +151,6 @@ def test_a_weak_or_misspelt_key_is_refused_in_every_place(key: str) -> None:
 
 
 def test_a_log_key_of_small_order_is_refused() -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     weak = NoteVerifier(NAME, Ed25519PublicKey.from_public_bytes(WEAK)).to_text()
     with pytest.raises(TrustError):
         read(changed(("log",), weak))
@@ -189,14 +188,16 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PLACES), JSON)
-def test_any_value_in_any_place_is_read_or_refused_never_something_else(place: Path_, value: Any) -> None:
+def test_any_value_in_any_place_is_read_or_refused_never_something_else(place: Place, value: Any) -> None:
     try:
         read(changed(place, value))
     except TrustError as refusal:
         assert refusal.message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(text: bytes) -> None:
     with pytest.raises(TrustError):

@@ -72,7 +72,10 @@ def _rows(sheet: Any) -> Iterator[Row]:
             raise _unreadable() from error
         if number > MAX_XLSX_ROWS:
             raise too_many_rows(MAX_XLSX_ROWS)
-        read = tuple(_cell(cell, number) for cell in cells)
+        width = len(cells)
+        while width and cells[width - 1].value is None:
+            width -= 1  # rows come padded to the largest width
+        read = tuple(_cell(cell, number) for cell in cells[:width])
         while read and not read[-1].text:
             read = read[:-1]
         if read:
