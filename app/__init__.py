@@ -16,23 +16,22 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
     """
-    from flask import Flask  # noqa: PLC0415
-
     from app import accounts, facts, portal, registry, verification  # noqa: PLC0415
     from app.core import authorisation, csrf, database, health, http, i18n, logging  # noqa: PLC0415
     from app.core.api import make_api  # noqa: PLC0415
+    from app.core.application import Application  # noqa: PLC0415
     from app.core.bootstrap import open_services  # noqa: PLC0415
     from app.core.config import Settings  # noqa: PLC0415
 
     settings = settings or Settings.from_environment()
     logging.configure()
-    app = Flask(__name__, template_folder="portal/templates", static_folder="portal/static")
+    app = Application(__name__, template_folder="portal/templates", static_folder="portal/static")
     app.extensions["marchamo"] = services = open_services(settings)
     app.secret_key = services.sealer.derive("flask session")
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax")
     app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https")
 
-    http.install(app, trust_proxy=settings.trust_proxy)
+    http.install(app)
     i18n.install(app)
     app.before_request(accounts.identify)
     app.before_request(authorisation.enforce)
@@ -43,4 +42,5 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     api = make_api(app)
     for feature in (accounts, facts, registry, verification, portal):
         feature.install(app, api)
+    http.wrap(app, trust_proxy=settings.trust_proxy)
     return app

@@ -102,17 +102,17 @@ def migrate_command() -> None:
 def serve(prepare: bool, with_demo_firm: bool) -> None:
     """Serve pages and API, with the worker that runs jobs, until Ctrl-C."""
     from app import server
+    from app.core.bootstrap import check_database, migrate
 
     settings = Settings.from_environment()
     if prepare:
-        from app.core.bootstrap import migrate
-
         migrate(settings)
+    check_database(settings)
     if with_demo_firm:
         from app.demo.welcome import welcome
 
         welcome(settings)
-    raise SystemExit(server.serve())
+    raise SystemExit(server.serve(settings))
 
 
 @cli.command(hidden=True)
@@ -147,22 +147,24 @@ class _Refusal:
 def _explain(error: Exception) -> _Refusal | None:
     """Give what to tell a person; None for an error that only a programmer can understand."""
     # Here and not above: these bring the web framework and the database along, which most commands never need.
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError, OperationalError
 
     from app.core.bootstrap import SchemaOutdated
     from app.core.errors import AppError
     from app.core.sealing import SealError
+    from app.server import CannotListen
     from ledger.errors import LedgerError
 
     if isinstance(error, AppError):
         details = [f"  {fault.where}: {fault.message}" for fault in error.faults[:50]]
         return _Refusal(1, f"{error}{f' {error.fix}' if error.fix else ''}", details)
-    if isinstance(error, OperationalError):
+    # DatabaseError itself, not what descends from it: SQLite says so of a file that is no database.
+    if isinstance(error, OperationalError) or type(error) is DatabaseError:
         # Only the driver's own words: SQLAlchemy's hold the statement with its values.
         return _Refusal(3, f"the database cannot be used: {str(error.orig).strip().splitlines()[0]}")
     if isinstance(error, OSError):
         return _Refusal(3, f"{error.filename or 'the system'}: {error.strerror}")
-    if isinstance(error, SchemaOutdated | SealError | LedgerError | SettingsError):
+    if isinstance(error, CannotListen | SchemaOutdated | SealError | LedgerError | SettingsError):
         return _Refusal(3, str(error))
     return None
 

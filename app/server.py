@@ -4,8 +4,10 @@ The keeper has no threads and opens nothing: a process that forks while another 
 a child that never starts, or never ends. Children get groups of their own, so that Ctrl-C reaches the keeper only.
 """
 
+import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,19 +26,25 @@ IDLE_POLL_SECONDS = 0.25
 """How long the worker rests when there is no job: the longest a new job waits."""
 BACKLOG = 1024
 STOP_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
 
 logger = structlog.get_logger(__name__)
+
+
+class CannotListen(RuntimeError):
+    """The server's address is taken, forbidden or none of this machine."""
 
 
 class _StopAsked(BaseException):
     """SIGINT or SIGTERM arrived."""
 
 
-def serve() -> int:
+def serve(settings: Settings) -> int:
     """Keep both children running until SIGINT or SIGTERM, then stop them; returns the exit code.
 
-    A worker that dies is started again; when the HTTP server ends by itself (its port is taken, say) all ends.
+    A worker that dies is started again; when the HTTP server ends by itself all ends. Raises CannotListen.
     """
+    _check_address(settings)
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise _StopAsked
@@ -63,8 +71,24 @@ def serve() -> int:
     return status
 
 
+def _check_address(settings: Settings) -> None:
+    """Granian would share the port of another Granian, and requests would go to one database or the other."""
+    try:
+        socket.create_server((settings.host, settings.port), family=_family(settings.host)).close()
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0].removesuffix(".")
+        raise CannotListen(
+            f"{settings.host}:{settings.port} cannot be listened on: {reason}. "
+            "Stop what runs there, or set MARCHAMO_HOST and MARCHAMO_PORT."
+        ) from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _start(name: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "app", name], start_new_session=True)
+    return subprocess.Popen([sys.executable, "-m", "app", name], start_new_session=True)  # noqa: S603  our own program
 
 
 def _stop_all(children: list[subprocess.Popen[bytes]]) -> None:
@@ -79,8 +103,15 @@ def _stop_all(children: list[subprocess.Popen[bytes]]) -> None:
             child.wait()
 
 
+def _end_with_keeper() -> None:
+    """Have the kernel send SIGTERM when the keeper is gone, even killed: an orphan would keep the port (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def run_http(settings: Settings) -> None:
     """Serve HTTP in this process and its children. One thread a process: more raise the tail latency."""
+    _end_with_keeper()
     # The keeper does not need these; they are imported where they run.
     from granian import Granian  # noqa: PLC0415
     from granian.constants import Interfaces  # noqa: PLC0415

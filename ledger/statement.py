@@ -49,7 +49,15 @@ def sign_statement(payload: Mapping[str, Any], *, private_key: Ed25519PrivateKey
 
     Raises StatementError when the result would be larger than anybody accepts.
     """
-    signed = _header(key_id, typ) + encode_base64url(encode_json(payload))
+    return sign_encoded(encode_json(payload), private_key=private_key, key_id=key_id, typ=typ)
+
+
+def sign_encoded(payload: bytes, *, private_key: Ed25519PrivateKey, key_id: str, typ: str) -> bytes:
+    """Sign the UTF-8 JSON object `payload` as it stands; for callers with an encoder of their own on a hot path.
+
+    Raises StatementError when the result would be larger than anybody accepts.
+    """
+    signed = _header(key_id, typ) + encode_base64url(payload)
     token = signed + b"." + encode_base64url(private_key.sign(signed))
     if len(token) > MAX_STATEMENT_SIZE:
         raise StatementError(f"a statement has at most {MAX_STATEMENT_SIZE} bytes, this has {len(token)}")

@@ -2,18 +2,20 @@
 
 from flask import Flask
 
-from app.accounts.identity import identify
+from app.accounts.identity import identify, remembered_principal
 from app.core.errors import NotSignedIn
 from app.core.http import ProblemApi
 
-__all__ = ["identify", "install"]
+__all__ = ["identify", "install", "remembered_principal"]
 
 
 def install(app: Flask, api: ProblemApi) -> None:
     """Register routes, pages and commands."""
     from app.accounts import api as routes  # noqa: PLC0415  routes need the application's packages loaded
-    from app.accounts import pages  # noqa: PLC0415
+    from app.accounts import desk_pages, forms, pages, showing  # noqa: PLC0415
 
     api.register_blueprint(routes.blueprint)
     app.register_blueprint(pages.blueprint)
-    app.register_error_handler(NotSignedIn, pages.ask_to_sign_in)
+    app.register_blueprint(desk_pages.blueprint)
+    app.register_error_handler(NotSignedIn, showing.ask_to_sign_in)
+    app.jinja_env.globals["sign_in_address"] = forms.sign_in_address

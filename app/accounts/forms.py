@@ -3,13 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
+from urllib.parse import quote
 
-from flask import request
+from flask import current_app, request
 
 from app.core.clock import from_datetime
 from app.core.errors import Invalid, Malformed
 
 MAX_FIELD = 4000
+NOT_A_GOAL = frozenset({"/", "/sign-in", "/sign-up"})
+"""Who signs in from these pages wants to come to the overview."""
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -50,6 +53,20 @@ def end_of_day(name: str) -> int | None:
         return from_datetime(day + timedelta(days=1)) - 1
     except (ValueError, OverflowError):
         raise Invalid("This must be a day such as 2027-12-31.", code="not_a_day") from None
+
+
+def sign_in_address() -> str:
+    """The sign-in form, which leads back to the page of this request, with its query, where there is such a page."""
+    back = own_path(request.full_path.rstrip("?"))
+    if back is None or not _is_page(request.path) or request.path in NOT_A_GOAL:
+        return "/sign-in"
+    return f"/sign-in?next={quote(back)}"
+
+
+def _is_page(path: str) -> bool:
+    """Whether a browser can open `path`: the address of a form that was sent may be none."""
+    adapter = current_app.create_url_adapter(request)
+    return adapter is not None and adapter.test(path, "GET")
 
 
 def own_path(value: str) -> str | None:

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import ApiKeyRow, MembershipRow, OrganisationRow, PersonRow, SignInSessionRow
 from app.accounts.secrets import API_KEY_PREFIX, token_hash
-from app.accounts.vocabulary import OrganisationStatus
-from app.core.authorisation import ANONYMOUS, Permission, Principal, Role, permissions_of
+from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, permissions_in
+from app.core.authorisation import ANONYMOUS, Permission, Principal, Role
 from app.core.clock import now_ms
 from app.core.database import request_session
 from app.core.errors import NotSignedIn
@@ -41,20 +41,36 @@ def identify() -> None:
 
 
 def _principal_of_header(header: str) -> Principal:
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.startswith(API_KEY_PREFIX) or len(token) > 100:
+    digest = _digest_of_header(header)
+    if digest is None:
         raise NotSignedIn("The Authorization header must be: Bearer and an API key of this registry.")
-    digest = hashlib.sha256(token.encode()).digest()
-    known = _cache.get(digest)
-    now = time.monotonic()
-    if known is not None and known[0] > now:
-        return known[1]
+    known = _remembered(digest)
+    if known is not None:
+        return known
     principal = principal_of_api_key(request_session(), digest)
     with _cache_lock:
         if len(_cache) >= CACHE_ENTRIES:
             _cache.clear()
-        _cache[digest] = (now + CACHE_SECONDS, principal)
+        _cache[digest] = (time.monotonic() + CACHE_SECONDS, principal)
     return principal
+
+
+def remembered_principal(header: str) -> Principal | None:
+    """The caller behind an Authorization header whose key this process looked up a moment ago; None for all others."""
+    digest = _digest_of_header(header)
+    return None if digest is None else _remembered(digest)
+
+
+def _digest_of_header(header: str) -> bytes | None:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.startswith(API_KEY_PREFIX) or len(token) > 100:
+        return None
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _remembered(digest: bytes) -> Principal | None:
+    known = _cache.get(digest)
+    return known[1] if known is not None and known[0] > time.monotonic() else None
 
 
 def forget_api_key(digest: bytes) -> None:
@@ -66,13 +82,13 @@ def forget_api_key(digest: bytes) -> None:
 def principal_of_api_key(database: Session, digest: bytes) -> Principal:
     """The caller behind an API key's hash; raises NotSignedIn when unknown, revoked, expired or of a closed firm."""
     found = database.execute(
-        select(ApiKeyRow, OrganisationRow.status)
+        select(ApiKeyRow, OrganisationRow.status, OrganisationRow.kind)
         .join(OrganisationRow, OrganisationRow.id == ApiKeyRow.organisation_id)
         .where(ApiKeyRow.key_hash == digest)
     ).first()
     if found is None:
         raise NotSignedIn("This API key is not known, has expired or was revoked.")
-    key, status = found
+    key, status, kind = found
     if key.revoked_at is not None or key.expires_at <= now_ms() or status != OrganisationStatus.APPROVED:
         raise NotSignedIn("This API key is not known, has expired or was revoked.")
     scopes = None if key.scopes is None else frozenset(Permission(word) for word in key.scopes.split())
@@ -81,7 +97,7 @@ def principal_of_api_key(database: Session, digest: bytes) -> Principal:
         organisation_id=key.organisation_id,
         role=role,
         api_key_id=key.id,
-        permissions=permissions_of(role, scopes),
+        permissions=permissions_in(OrganisationKind(kind), role, scopes),
         name=key.name,
     )
 
@@ -89,7 +105,7 @@ def principal_of_api_key(database: Session, digest: bytes) -> Principal:
 def principal_of_session(database: Session, token: str) -> Principal:
     """The person behind a sign-in session; the public when it ended."""
     found = database.execute(
-        select(SignInSessionRow, PersonRow.name, MembershipRow.role, OrganisationRow.status)
+        select(SignInSessionRow, PersonRow.name, MembershipRow.role, OrganisationRow.status, OrganisationRow.kind)
         .join(PersonRow, PersonRow.id == SignInSessionRow.person_id)
         .join(
             MembershipRow,
@@ -101,10 +117,10 @@ def principal_of_session(database: Session, token: str) -> Principal:
     ).first()
     if found is None or found[0].expires_at <= now_ms() or found[3] == OrganisationStatus.SUSPENDED:
         return ANONYMOUS
-    signed_in, name, role_name, status = found
+    signed_in, name, role_name, status, kind = found
     role = Role(role_name)
     # Until the registry has approved a firm, its people can look at their own application and nothing else.
-    allowed = permissions_of(role)
+    allowed = permissions_in(OrganisationKind(kind), role)
     if status != OrganisationStatus.APPROVED:
         allowed &= frozenset({Permission.ORGANISATION_READ, Permission.ORGANISATION_MANAGE})
     return Principal(

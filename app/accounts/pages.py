@@ -1,17 +1,14 @@
-"""Pages of accounts: sign-up, sign-in, the organisation's own pages, and the registry's desk."""
+"""Pages of accounts: sign-up, sign-in, and the organisation's own pages."""
 
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import quote
-
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, session
+from flask import Blueprint, flash, redirect, request, session
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.accounts import service, words
+from app.accounts import service
 from app.accounts.forms import end_of_day, own_path, text, whole_number, word
 from app.accounts.identity import SESSION_TOKEN
-from app.accounts.vocabulary import KINDS_OPEN_TO_SIGN_UP, OrganisationKind, OrganisationStatus, RightKind
+from app.accounts.showing import once, page, then
+from app.accounts.vocabulary import KINDS_OPEN_TO_SIGN_UP, OrganisationKind, RightKind
 from app.core.authorisation import (
     Permission,
     Role,
@@ -22,7 +19,6 @@ from app.core.authorisation import (
 )
 from app.core.database import request_session
 from app.core.errors import AppError, NotSignedIn
-from app.core.http import answer_app_error, wants_json
 from app.core.i18n import choose_language
 from app.core.services import services
 
@@ -35,7 +31,7 @@ HOME = "/dashboard"
 @public
 def sign_up_form() -> AnyResponse:
     """The form of a firm that wants to join."""
-    return _page("accounts/sign_up.html", kinds=KINDS_OPEN_TO_SIGN_UP, entry={})
+    return page("accounts/sign_up.html", kinds=KINDS_OPEN_TO_SIGN_UP, entry={})
 
 
 @blueprint.post("/sign-up")
@@ -56,7 +52,7 @@ def sign_up() -> AnyResponse:
         )
         token = service.sign_in(services(), email=text("email"), password=text("password"), remote_address=_address())
     except AppError as error:
-        return _page("accounts/sign_up.html", error=error, kinds=KINDS_OPEN_TO_SIGN_UP, entry=request.form)
+        return page("accounts/sign_up.html", error=error, kinds=KINDS_OPEN_TO_SIGN_UP, entry=request.form)
     _start_session(token)
     flash(
         gettext("Your application has arrived. The registry will look at it; you can ask for your numbers now."), "good"
@@ -68,7 +64,7 @@ def sign_up() -> AnyResponse:
 @public
 def sign_in_form() -> AnyResponse:
     """The form of somebody who has an account."""
-    return _page("accounts/sign_in.html", next=own_path(request.args.get("next", "")) or "", email="")
+    return page("accounts/sign_in.html", next=own_path(request.args.get("next", "")) or "", email="")
 
 
 @blueprint.post("/sign-in")
@@ -79,7 +75,7 @@ def sign_in() -> AnyResponse:
     try:
         token = service.sign_in(services(), email=text("email"), password=text("password"), remote_address=_address())
     except AppError as error:
-        return _page("accounts/sign_in.html", error=error, next=goal or "", email=text("email"))
+        return page("accounts/sign_in.html", error=error, next=goal or "", email=text("email"))
     _start_session(token)
     return redirect(goal or HOME, 303)
 
@@ -106,7 +102,7 @@ def organisation() -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def request_right() -> AnyResponse:
     """Ask the registry for a company prefix or a single GTIN."""
-    return _then(
+    return then(
         _organisation_page,
         "/organisation",
         gettext("The registry has your request."),
@@ -124,7 +120,7 @@ def request_right() -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def delegate_gtin() -> AnyResponse:
     """Let a maker commission an own GTIN."""
-    return _then(
+    return then(
         _organisation_page,
         "/organisation",
         gettext("The maker can now make codes for this product number."),
@@ -144,7 +140,7 @@ def delegate_gtin() -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def revoke_right(reference: str) -> AnyResponse:
     """End a delegation that the organisation gave."""
-    return _then(
+    return then(
         _organisation_page,
         "/organisation",
         gettext("The right has ended."),
@@ -165,7 +161,7 @@ def keys() -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def rotate_key(key_id: int) -> AnyResponse:
     """Replace a signing key."""
-    return _then(
+    return then(
         _keys_page,
         "/organisation/keys",
         gettext("A new key signs from now on. Codes made before stay valid."),
@@ -177,7 +173,7 @@ def rotate_key(key_id: int) -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def revoke_key(key_id: int) -> AnyResponse:
     """Revoke a signing key."""
-    return _then(
+    return then(
         _keys_page,
         "/organisation/keys",
         gettext("The key is withdrawn. Batches registered before keep their signatures."),
@@ -202,14 +198,14 @@ def create_api_key() -> AnyResponse:
         )
     except AppError as error:
         return _keys_page(error)
-    return _once(_keys_page(new_key=key, secret=secret))
+    return once(_keys_page(new_key=key, secret=secret))
 
 
 @blueprint.post("/organisation/api-keys/<prefix>/revocation")
 @requires(Permission.ORGANISATION_MANAGE)
 def revoke_api_key(prefix: str) -> AnyResponse:
     """End a machine's key."""
-    return _then(
+    return then(
         _keys_page,
         "/organisation/keys",
         gettext("The machine's key has ended."),
@@ -239,14 +235,14 @@ def add_member() -> AnyResponse:
         )
     except AppError as error:
         return _people_page(error)
-    return _once(_people_page(added=added))
+    return once(_people_page(added=added))
 
 
 @blueprint.post("/organisation/people/role")
 @requires(Permission.ORGANISATION_MANAGE)
 def change_role() -> AnyResponse:
     """Give a member another role."""
-    return _then(
+    return then(
         _people_page,
         "/organisation/people",
         gettext("The role is changed."),
@@ -260,7 +256,7 @@ def change_role() -> AnyResponse:
 @requires(Permission.ORGANISATION_MANAGE)
 def remove_member() -> AnyResponse:
     """End a membership."""
-    return _then(
+    return then(
         _people_page,
         "/organisation/people",
         gettext("The person no longer belongs to the organisation."),
@@ -279,7 +275,7 @@ def account() -> AnyResponse:
 @requires(Permission.ORGANISATION_READ)
 def switch_organisation() -> AnyResponse:
     """Act for another organisation."""
-    return _then(
+    return then(
         _account_page,
         HOME,
         gettext("You now act for another organisation."),
@@ -291,7 +287,7 @@ def switch_organisation() -> AnyResponse:
 @requires(Permission.ORGANISATION_READ)
 def change_password() -> AnyResponse:
     """Replace the password; every browser has to sign in again."""
-    return _then(
+    return then(
         _account_page,
         "/sign-in",
         gettext("The password is changed. Sign in with the new one."),
@@ -305,59 +301,12 @@ def change_password() -> AnyResponse:
     )
 
 
-@blueprint.get("/admin")
-@requires(Permission.ORGANISATION_APPROVE)
-def admin() -> AnyResponse:
-    """The registry's desk: what waits for a decision."""
-    return _admin_page()
-
-
-@blueprint.post("/admin/organisations/<issuer>")
-@requires(Permission.ORGANISATION_APPROVE)
-def decide_organisation(issuer: str) -> AnyResponse:
-    """Decide on an organisation."""
-    decide = service.approve_organisation if text("decision") == "approve" else service.refuse_organisation
-    return _then(
-        _admin_page,
-        "/admin",
-        gettext("The decision is recorded."),
-        lambda: decide(services(), issuer=issuer, decided_by=current_principal(), reason=text("reason")),
-    )
-
-
-@blueprint.post("/admin/rights/<reference>")
-@requires(Permission.ORGANISATION_APPROVE)
-def decide_right(reference: str) -> AnyResponse:
-    """Decide on an issuing right."""
-    return _then(
-        _admin_page,
-        "/admin",
-        gettext("The decision is recorded."),
-        lambda: service.decide_right(
-            services(),
-            reference=reference,
-            approve=text("decision") == "approve",
-            reason=text("reason"),
-            decided_by=current_principal(),
-            quota=whole_number("quota"),
-            valid_until=end_of_day("valid_until"),
-        ),
-    )
-
-
-def ask_to_sign_in(error: NotSignedIn) -> AnyResponse:
-    """A page that needs a signed-in person leads to the sign-in form; machines get their answer as ever."""
-    if wants_json() or request.method != "GET":
-        return answer_app_error(error)
-    return redirect(f"/sign-in?next={quote(request.full_path.rstrip('?'))}", 303)
-
-
 def _organisation_page(error: AppError | None = None) -> AnyResponse:
     database, number = request_session(), current_organisation_id()
     given = service.list_delegations(database, owner_organisation_id=number)
     rights = service.list_rights(database, organisation_id=number)
     others = {right.organisation_id for right in given} | {right.granted_by for right in rights if right.granted_by}
-    return _page(
+    return page(
         "accounts/organisation.html",
         error=error,
         organisation=service.organisation_by_id(database, number),
@@ -374,7 +323,7 @@ def _keys_page(
     error: AppError | None = None, *, new_key: service.ApiKey | None = None, secret: str | None = None
 ) -> AnyResponse:
     database, number = request_session(), current_organisation_id()
-    return _page(
+    return page(
         "accounts/keys.html",
         error=error,
         keys=service.list_keys(database, organisation_id=number),
@@ -388,7 +337,7 @@ def _keys_page(
 
 def _people_page(error: AppError | None = None, *, added: service.NewMember | None = None) -> AnyResponse:
     database, number = request_session(), current_organisation_id()
-    return _page(
+    return page(
         "accounts/people.html",
         error=error,
         members=service.list_members(database, organisation_id=number),
@@ -399,43 +348,12 @@ def _people_page(error: AppError | None = None, *, added: service.NewMember | No
 
 
 def _account_page(error: AppError | None = None) -> AnyResponse:
-    return _page(
+    return page(
         "accounts/account.html",
         error=error,
         memberships=service.memberships_of(request_session(), person_id=_person_id()),
         current=current_organisation_id(),
     )
-
-
-def _admin_page(error: AppError | None = None) -> AnyResponse:
-    database = request_session()
-    return _page(
-        "accounts/admin.html",
-        error=error,
-        organisations=service.list_organisations(database, status=OrganisationStatus.PENDING).items,
-        requests=service.list_right_requests(database),
-    )
-
-
-def _then(page: Callable[[AppError], AnyResponse], goal: str, done: str, use_case: Callable[[], object]) -> AnyResponse:
-    """Run a use case; then go on with one sentence, or show the page again with what was refused."""
-    try:
-        use_case()
-    except AppError as error:
-        return page(error)
-    flash(done, "good")
-    return redirect(goal, 303)
-
-
-def _page(template: str, *, error: AppError | None = None, **context: Any) -> Response:
-    page = render_template(template, error=error, say=words.say, standing=words.tone, choices=words.choices, **context)
-    return make_response(page, 200 if error is None else int(error.status))
-
-
-def _once(answer: AnyResponse) -> AnyResponse:
-    """A page with a secret in it is kept by nobody."""
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
 
 
 def _start_session(token: str) -> None:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from app.core.authorisation import Role
+from app.core.authorisation import Permission, Role, permissions_of
 
 
 class OrganisationKind(StrEnum):
@@ -70,3 +70,24 @@ ROLES_OF_KIND: dict[OrganisationKind, frozenset[Role]] = {
 """Which roles people and machines of an organisation can have: a firm can not make itself an inspector."""
 
 KINDS_OPEN_TO_SIGN_UP = (OrganisationKind.FIRM, OrganisationKind.SHOP, OrganisationKind.AUTHORITY)
+
+_OF_MAKERS = frozenset(
+    {
+        Permission.PRODUCT_READ,
+        Permission.PRODUCT_WRITE,
+        Permission.BATCH_READ,
+        Permission.BATCH_COMMISSION,
+        Permission.LABEL_PRINT,
+        Permission.UNIT_ACTIVATE,
+        Permission.UNIT_RECALL,
+    }
+)
+"""What is about an organisation's own products: only firms have some."""
+
+
+def permissions_in(
+    kind: OrganisationKind, role: Role, scopes: frozenset[Permission] | None = None
+) -> frozenset[Permission]:
+    """What `role` may do in an organisation of `kind`, narrowed to the scopes of an API key."""
+    allowed = permissions_of(role, scopes)
+    return allowed if kind is OrganisationKind.FIRM else allowed - _OF_MAKERS

@@ -53,6 +53,15 @@ def check_schema(engine: Engine) -> None:
         raise SchemaOutdated(f"the database is at version {found}, this program needs {wanted}: run `marchamo migrate`")
 
 
+def check_database(settings: Settings) -> None:
+    """Refuse to start on a database of another version; raises SchemaOutdated."""
+    engine = create_database_engine(settings.effective_database_url)
+    try:
+        check_schema(engine)
+    finally:
+        engine.dispose()
+
+
 def open_services(settings: Settings) -> Services:
     """Open database, keys and log; the registry's keys are made when they are missing."""
     engine, sealer, keys = _open_database_and_keys(settings)

@@ -22,9 +22,10 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the message names the variable and says what would be accepted."""
 
 
-def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+def _setting(default: Any, meaning: str, *, secret: bool = False, holds_password: bool = False) -> Any:
     # A secret stays out of repr, and so out of traces and logs.
-    return field(default=default, repr=not secret, metadata={"meaning": meaning, "secret": secret})
+    metadata = {"meaning": meaning, "secret": secret, "holds_password": holds_password}
+    return field(default=default, repr=not (secret or holds_password), metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,9 @@ class Settings:
     """Everything the service can be told from outside."""
 
     data_dir: Path = _setting(Path("data"), "folder for the SQLite files, key files and finished label sheets")
-    database_url: str = _setting("", "SQLAlchemy address; empty means SQLite in data_dir; postgresql://... for more")
+    database_url: str = _setting(
+        "", "SQLAlchemy address; empty means SQLite in data_dir; postgresql://... for more", holds_password=True
+    )
     public_url: str = _setting("http://127.0.0.1:8000", "address under which people reach this service")
     code_url: str = _setting("", "address printed inside codes; empty means public_url; keep it short")
     trusted_hosts: tuple[str, ...] = _setting((), "further hosts whose codes are ours, separated by commas")
@@ -88,6 +91,11 @@ class Settings:
             if address and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/")):
                 variable = f"{PREFIX}{name.upper()}"
                 raise SettingsError(f"{variable} must be http(s)://host[:port] with no path, not {address!r}")
+        if self.database_url and not self.database_url.startswith(
+            ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+        ):
+            # The address is not repeated: it may hold a password.
+            raise SettingsError(f"{PREFIX}DATABASE_URL must start with sqlite:/// or postgresql://")
         if self.scan_durability not in ("kill", "power"):
             raise SettingsError(f"{PREFIX}SCAN_DURABILITY must be kill or power, not {self.scan_durability!r}")
         if self.key_encryption_key and len(self.key_encryption_key) != 32:
@@ -123,7 +131,18 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
         value = getattr(settings, setting.name)
         if setting.metadata["secret"]:
             shown = "set" if value else "not set"
+        elif setting.metadata["holds_password"]:
+            shown = _without_password(value)
         else:
             shown = ",".join(value) if isinstance(value, tuple) else str(value)
         rows.append((f"{PREFIX}{setting.name.upper()}", shown, setting.metadata["meaning"]))
     return rows
+
+
+def _without_password(address: str) -> str:
+    """The address with stars for its password, and for its query, where drivers take one too."""
+    start, _, rest = address.partition("://")
+    plain, asked, _ = rest.partition("?")
+    user_info, at, host = plain.rpartition("@")
+    user, colon, _ = user_info.partition(":")
+    return f"{start}://{user}{colon and ':***'}{at}{host}{asked and '?***'}" if rest else address

@@ -12,6 +12,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.core.application import SecurityHeaders
 from app.core.errors import AppError, FieldFault, Invalid
 from ledger.errors import LedgerError
 
@@ -154,18 +155,20 @@ def start_request() -> None:
 
 
 def finish_request(response: Response) -> Response:
-    """Security headers and the request id on every answer."""
-    headers = response.headers
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    headers["X-Request-Id"] = g.get("request_id", "")
+    """The request id on every answer; the security headers come from the middleware around the application."""
+    response.headers["X-Request-Id"] = g.get("request_id", "")
     return response
 
 
-def install(app: Flask, *, trust_proxy: bool) -> None:
-    """Register all of this on the application; `trust_proxy` believes the X-Forwarded headers of one proxy."""
+def wrap(app: Flask, *, trust_proxy: bool) -> None:
+    """Put the outermost layers around the application; `trust_proxy` believes the X-Forwarded headers of one proxy."""
+    app.wsgi_app = SecurityHeaders(app.wsgi_app, SECURITY_HEADERS.items())  # type: ignore[method-assign]
     if trust_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+
+
+def install(app: Flask) -> None:
+    """Register all of this on the application."""
     app.json = FastJSONProvider(app)
     # Flask sets this to None itself, so setdefault would leave every body unbounded.
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_CONTENT_LENGTH"] or MAX_BODY

@@ -18,6 +18,8 @@ from app.core.jobs import JobState, find_job, run_next
 from app.core.services import Services
 from app.registry import service as registry
 from app.registry.jobs import job_handlers
+from app.verification import service as verification
+from app.verification.actions import Action
 
 PREFIX = "9521234"
 GTIN = "09521234000013"
@@ -86,6 +88,8 @@ def make_parties(services: Services, *, units: int) -> Parties:
     batch = commission(
         services, owner, registry.CommissionRequest(product=product.reference, quantity=units, lot="DEMO-1")
     )
+    # In trade at once: the first label that somebody scans from the terminal then has nothing recorded against it.
+    verification.act_on_batch(services, handle=batch.handle, action=Action.ACTIVATE, principal=owner)
     return Parties(administrator, firm, shop, customs, product.reference, batch.handle)
 
 

@@ -69,17 +69,17 @@ def tell(*, as_json: bool, keep: Path | None) -> int:
     console = Console(quiet=as_json, highlight=False, soft_wrap=True)
     steps: list[Step] = []
     started = time.perf_counter()
-    with _folder(keep) as folder:
-        try:
+    try:
+        with _folder(keep) as folder:
             for step in _Story(folder).steps():
                 steps.append(step)
                 console.print(f"[bold]{len(steps):>2}. {step.title}[/bold]  [dim]{step.seconds:.1f} s[/dim]")
                 console.print(f"    {step.sentence}")
-        except StoryBroken as broken:
-            console.print(f"[bold red]The story broke:[/bold red] {broken}")
-            if as_json:
-                print(json.dumps({"ok": False, "broken": str(broken)}, ensure_ascii=False))
-            return 1
+    except StoryBroken as broken:
+        console.print(f"[bold red]The story broke:[/bold red] {broken}")
+        if as_json:
+            print(json.dumps({"ok": False, "broken": str(broken)}, ensure_ascii=False))
+        return 1
     total = time.perf_counter() - started
     if as_json:
         told = [

@@ -1,5 +1,6 @@
 """Check codes by text or photo, and say what is done with the unit in the hand."""
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from werkzeug.datastructures import FileStorage
 
-from app.core.authorisation import Permission, Principal, current_principal, public, requires
+from app.core.authorisation import ANONYMOUS, Permission, Principal, current_principal, public, requires
+from app.core.csrf import acts_for_nobody
 from app.core.errors import AppError, Invalid, Malformed, TooLarge
 from app.core.services import services
 from app.facts.vocabulary import EVENT_RULES
@@ -26,6 +28,7 @@ MAX_CODE = 2048
 MAX_FOUND = 20
 """Codes of one photo that are looked up."""
 PDF_MAGIC = b"%PDF-"
+_KEY = re.compile(r"[0-9a-f]{24}")
 
 ONE_TAP = (Action.SELL, Action.DISPENSE, Action.RETURN, Action.HOLD, Action.SEIZE, Action.RELEASE)
 """Acts offered beside a verdict, in this order, to those who may do them."""
@@ -56,7 +59,7 @@ def check_form() -> str:
 @blueprint.post("/check")
 @public
 def check() -> str | tuple[str, int]:
-    """Answer for the code of a text, or for the codes of a photo. Nothing is recorded."""
+    """Answer for the code of a text, or for the codes of a photo; records nothing by itself."""
     refuse_flood(services(), request.remote_addr)
     photo = request.files.get("photo")
     text = request.form.get("code", "").strip()
@@ -79,6 +82,22 @@ def check() -> str | tuple[str, int]:
         return _form(error, text[:MAX_CODE]), int(error.status)
 
 
+@blueprint.post("/seen")
+@public
+@acts_for_nobody
+def seen() -> str:
+    """Record that somebody saw this unit, as the public: the verdict page's way where no script runs."""
+    refuse_flood(services(), request.remote_addr)
+    text = request.form.get("code", "")[:MAX_CODE].strip()
+    answer = verification.verify(
+        services(),
+        text=text,
+        principal=ANONYMOUS,
+        request=ScanRequest(key=_plain_key(), remote_address=request.remote_addr or ""),
+    )
+    return _verdict(answer, text)
+
+
 @blueprint.post("/act")
 @requires(Permission.VERIFY_PROFESSIONAL)
 def act() -> str:
@@ -93,7 +112,7 @@ def act() -> str:
         principal=current_principal(),
         request=ScanRequest(
             action=Action(named),
-            key=request.form.get("once", "")[:24] or None,
+            key=_plain_key(),
             remote_address=request.remote_addr or "",
         ),
     )
@@ -113,6 +132,12 @@ def acts_of(principal: Principal) -> list[Action]:
 def new_key() -> str:
     """Make the key of one form, so that sending it twice records once."""
     return secrets.token_hex(12)
+
+
+def _plain_key() -> str | None:
+    """Give the key of the form that was sent; none when it is not as `new_key` makes them."""
+    key = request.form.get("once", "")
+    return key if _KEY.fullmatch(key) else None
 
 
 def _verdict(answer: VerdictAnswer, text: str) -> str:

@@ -36,8 +36,6 @@ LABEL_JOBS = 5
 BATCH_ACTS = (Action.ACTIVATE, Action.RECALL, Action.LIFT_RECALL)
 MAX_NOTE = 500
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
-NO_UNIT = -1
-"""The number of no unit: its history is that of its whole batch."""
 
 PRODUCT_FIELDS = ("name", "brand", "gtin", "item", "sector", "description")
 BATCH_FIELDS = ("once", "product", "quantity", "lot", "expiry", "note", "serials", "profile")
@@ -219,7 +217,7 @@ def _batch_page(handle: str, error: AppError | None) -> str:
         layouts=[(layout.name, layout_title(layout.title, layout.fits)) for layout in LAYOUTS.values()],
         once=secrets.token_hex(16),
         label_jobs=[job for job in labels if job.payload.get("handle") == handle][:LABEL_JOBS],
-        events=facts.history(session, unit_id=NO_UNIT, batch_id=found.id),
+        events=facts.batch_history(session, batch_id=found.id),
         codes=[{"serial": code.serial, "address": verify_path(code.text)} for code in codes],
         may_print=principal.may(Permission.LABEL_PRINT),
         may_activate=principal.may(Permission.UNIT_ACTIVATE) and Status.NOT_ACTIVATED in statuses,

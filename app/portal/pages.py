@@ -67,8 +67,7 @@ def dashboard() -> str:
                 page.next_cursor is not None,
             ),
         ]
-    # A shop's owner may make codes too, but came here to check and to sell.
-    makes_goods = principal.may(Permission.BATCH_COMMISSION) and organisation.kind is OrganisationKind.FIRM
+    makes_goods = principal.may(Permission.BATCH_COMMISSION)
     if organisation.kind is OrganisationKind.FIRM and principal.may(Permission.ORGANISATION_MANAGE) and not batches:
         steps = _steps(organisation, has_products=bool(figures and figures[0].value))
     return render_template(

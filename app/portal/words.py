@@ -155,7 +155,7 @@ REASONS: dict[StrEnum, LazyString] = {
     Reason.SOLD_TWICE: _("The unit is recorded as sold more than once."),
     Reason.SOLD_ELSEWHERE: _("The unit is recorded as sold by somebody else."),
     Reason.SEEN_AFTER_SALE: _("The unit was seen again after its sale."),
-    Reason.RETAIL_BEFORE_ACTIVATION: _("The unit was seen in a shop before its maker put it into trade."),
+    Reason.RETAIL_BEFORE_ACTIVATION: _("The unit was scanned or sold in public before its maker put it into trade."),
     Reason.MANY_DEVICES: _("Many different devices have scanned this code."),
     Reason.DEVICE_CLOCK_AHEAD: _("The clock of the scanning device is ahead."),
     Reason.SCANNED_OFFLINE: _("It was scanned without a connection."),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from app.core.services import Services
 from app.facts.held_connection import HeldConnection, HeldStatement
-from app.facts.scans import RecordedScan, Scan
+from app.facts.scans import RecordedScan, Scan, ScanStore
 from app.facts.scans.open import open_scan_store
 from app.facts.scans.postgresql import PostgresqlScanStore, read_recorded, recording_statement, scan_parameters
 from app.facts.scans.sqlite import SqliteScanStore
@@ -21,10 +21,14 @@ from scanners.codes.identity import CodeIdentity
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What the registry has under an identity, and the scan as stored; None where nothing was found or recorded."""
+    """What the registry has under an identity, and the scan as stored; None where nothing was found or recorded.
+
+    earlier: for a look that records nothing, the scans of the unit so far, newest first.
+    """
 
     unit: FoundUnit | None
     recorded: RecordedScan | None
+    earlier: tuple[Scan, ...] = ()
 
 
 class Desk(Protocol):
@@ -32,6 +36,9 @@ class Desk(Protocol):
 
     def look(self, identity: CodeIdentity | None) -> FoundUnit | None:
         """Give the registered unit of this identity; records nothing."""
+
+    def see(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
+        """Look the unit up with its scans so far; `scan` is not recorded."""
 
     def record(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
         """Look the unit up and record the scan of it; scan.unit_id is used when there is no such unit."""
@@ -76,6 +83,10 @@ class SqliteDesk:
         """Give the registered unit of this identity; records nothing."""
         return self._lookup.unit(self._connection, identity)
 
+    def see(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
+        """Look the unit up with its scans so far; `scan` is not recorded."""
+        return _seen(self.look(identity), scan, self._store)
+
     def record(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
         """Look the unit up and record the scan of it."""
         unit = self.look(identity)
@@ -105,6 +116,10 @@ class PostgresqlDesk:
         """Give the registered unit of this identity; records nothing."""
         return self._lookup.unit(self._store.connection, identity)
 
+    def see(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
+        """Look the unit up with its scans so far; `scan` is not recorded."""
+        return _seen(self.look(identity), scan, self._store)
+
     def record(self, identity: CodeIdentity | None, scan: Scan) -> Sighting:
         """Look the unit up and record the scan of it."""
         row = self._store.connection.first(self._statement, {**_parameters(identity), **scan_parameters(scan)})
@@ -119,6 +134,11 @@ class PostgresqlDesk:
     def close(self) -> None:
         """Close what is held open."""
         self._store.close()
+
+
+def _seen(unit: FoundUnit | None, scan: Scan, store: ScanStore) -> Sighting:
+    # Scans are read whether or not the unit was found: a stranger must not read the answer off the time it takes.
+    return Sighting(unit, None, tuple(store.recent(_of_unit(scan, unit).unit_id)))
 
 
 def _of_unit(scan: Scan, unit: FoundUnit | None) -> Scan:

@@ -45,17 +45,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the rules look at. `scan` is the one being answered; `earlier` are others of the unit, newest first."""
+    """What the rules look at. `scan` is the one being answered; `earlier` are others of the unit, newest first.
+
+    recorded: whether `scan` is stored. Somebody who only looks, or a link preview that does, is no evidence.
+    """
 
     state: UnitState
     scan: Scan
     earlier: Sequence[Scan]
     on_offer: bool = False
+    recorded: bool = True
 
     @property
     def professional(self) -> bool:
         """Whether somebody with a role in the trade made this scan."""
         return self.scan.organisation_id is not None
+
+    @property
+    def scans(self) -> list[Scan]:
+        """All recorded scans of the unit that are known here."""
+        return [self.scan, *self.earlier] if self.recorded else list(self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,7 @@ class RiskFinding:
 
 NO_RISK = RiskFinding(Risk.NONE, 0.0, ())
 
+NOTHING = RiskFinding(Risk.NONE, 0.0, ())
 Rule = Callable[[Situation], Evidence | None]
 
 
@@ -77,6 +87,8 @@ def assess(situation: Situation) -> RiskFinding:
     if _is_plain(situation):
         return NO_RISK
     lines = [line for rule in RULES if (line := rule(situation)) is not None]
+    if not lines:
+        return NOTHING
     lines.sort(key=lambda line: -line.weight)
     strongest: dict[Group, float] = {}
     for line in lines:
@@ -121,26 +133,30 @@ def second_sale_by_same_actor(situation: Situation) -> Evidence | None:
 
 def sold_twice_before(situation: Situation) -> Evidence | None:
     """Find two sales recorded without a return between them; one shop that reports twice is no sign of a copy."""
+    if situation.state.sales < 2:
+        return None
     sellers = {scan.organisation_id for scan in situation.earlier if scan.action in _SELLING}
-    if situation.state.sales < 2 or len(sellers) == 1:
+    if len(sellers) == 1:
         return None
     return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.85)
 
 
 def retail_before_activation(situation: Situation) -> Evidence | None:
-    """Find that a consumer, or a till, meets a unit that its issuer has not released."""
+    """Find that a consumer, or a till, has met a unit that its issuer has not released."""
     if Status.NOT_ACTIVATED not in situation.state.statuses:
         return None
     if situation.scan.action in _SELLING:
         return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80)
-    if not situation.professional:
+    if any(scan.organisation_id is None for scan in situation.scans):
         return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80, consumer_only=True)
     return None
 
 
 def many_devices(situation: Situation) -> Evidence | None:
     """Find that five or more devices have scanned the unit in its life."""
-    devices = {scan.device for scan in situation.earlier} | {situation.scan.device}
+    if len(situation.earlier) + 1 < MANY_DEVICES:
+        return None
+    devices = {scan.device for scan in situation.scans}
     if len(devices) < MANY_DEVICES:
         return None
     weight = min(0.95, 0.30 + 0.12 * (len(devices) - MANY_DEVICES))

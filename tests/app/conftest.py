@@ -19,6 +19,7 @@ from app.accounts import secrets as account_secrets
 from app.core.bootstrap import migrate, open_services
 from app.core.config import Settings
 from app.core.services import Services
+from app.verification.parts import close_parts
 from tests.databases import Databases
 
 KEY_ENCRYPTION_KEY = bytes(range(32))
@@ -59,13 +60,20 @@ def settings(database_kind: str, databases: Databases, tmp_path: Path) -> Iterat
     databases.discard(url)
 
 
+def close(application: Flask) -> None:
+    """Close what the application holds open, as the end of its process would."""
+    running: Services = application.extensions["marchamo"]
+    close_parts(running)
+    running.engine.dispose()
+
+
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The whole application."""
     application = create_app(settings)
     application.testing = True
     yield application
-    application.extensions["marchamo"].engine.dispose()
+    close(application)
 
 
 @pytest.fixture
@@ -87,4 +95,4 @@ def limited_app(settings: Settings) -> Iterator[Flask]:
     application = create_app(replace(settings, rate_limits=True))
     application.testing = True
     yield application
-    application.extensions["marchamo"].engine.dispose()
+    close(application)

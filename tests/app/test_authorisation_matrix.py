@@ -44,6 +44,7 @@ PUBLIC = {
     ("GET", "/"),
     ("GET", "/check"),
     ("POST", "/check"),
+    ("POST", "/seen"),
     ("GET", "/health"),
     ("GET", "/log/checkpoint"),
     ("GET", "/log/tile/<path:rest>"),

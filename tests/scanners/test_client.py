@@ -90,7 +90,7 @@ def rude() -> Iterator[Rude]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815  the library's name
 
         def log_message(self, *_arguments: object) -> None:
             pass

@@ -93,7 +93,7 @@ def test_every_character_of_every_text_in_a_bundle_counts(small_registry: SmallR
     for place in texts:
         text = at(members, place)
         for index, char in enumerate(text):
-            flipped = chr(ord(char) ^ 1) if char not in "\n" else "\r"
+            flipped = chr(ord(char) ^ 1) if char != "\n" else "\r"
             refusal(changed(members, place, text[:index] + flipped + text[index + 1 :]), trust)
 
 
@@ -121,7 +121,7 @@ def test_every_member_of_a_bundle_is_needed_and_no_further_one_taken(small_regis
         refusal(other, trust)
 
 
-JUNK = [None, True, False, 0, -1, 2**70, 1.5, "", "A", "é", [], {}, [[]], [None], {"a": None}]
+JUNK: list[Any] = [None, True, False, 0, -1, 2**70, 1.5, "", "A", "é", [], {}, [[]], [None], {"a": None}]
 
 
 def test_a_value_of_another_type_is_refused_wherever_it_stands(small_registry: SmallRegistry) -> None:

@@ -219,10 +219,15 @@ def history(session: Session, *, unit_id: int, batch_id: int) -> list[Event]:
     """Give the events of a unit and of its whole batch, in the order of the ledger."""
     named = select(event_units.c.event).where(event_units.c.unit_id == unit_id)
     own = session.execute(select(events).where(events.c.id.in_(named)))
-    anybody = select(event_units.c.event).where(event_units.c.event == events.c.id)
-    shared = session.execute(select(events).where(events.c.batch_id == batch_id, ~anybody.exists()))
-    found = [_event(row, whole_batch=False) for row in own] + [_event(row, whole_batch=True) for row in shared]
+    found = [_event(row, whole_batch=False) for row in own] + batch_history(session, batch_id=batch_id)
     return sorted(found, key=lambda event: event.log_index)
+
+
+def batch_history(session: Session, *, batch_id: int) -> list[Event]:
+    """Give the events of a whole batch, not those of single units, in the order of the ledger."""
+    anybody = select(event_units.c.event).where(event_units.c.event == events.c.id)
+    shared = select(events).where(events.c.batch_id == batch_id, ~anybody.exists()).order_by(events.c.log_index)
+    return [_event(row, whole_batch=True) for row in session.execute(shared)]
 
 
 def _check_request(

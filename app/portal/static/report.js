@@ -1,11 +1,39 @@
-/* Records, when the reader asks for it, that this unit was seen. The page itself records nothing. */
+/* Records once that this unit was looked at, when the page is really seen, and on request roughly where.
+
+   The page's address itself records nothing, so link previews, prefetching and prerendering are no scans. The key comes
+   from the page: what is sent again with it is a retry. */
 "use strict";
 const report = document.getElementById("report");
 
-function place() {
-  return new Promise((found) => {
-    if (!document.getElementById("report-place").checked || !navigator.geolocation) {
-      found(null);
+function whenSeen(act) {
+  const look = () => {
+    if (!document.prerendering && document.visibilityState === "visible") {
+      document.removeEventListener("prerenderingchange", look);
+      document.removeEventListener("visibilitychange", look);
+      act();
+    }
+  };
+  document.addEventListener("prerenderingchange", look);
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
+async function send(more) {
+  const answer = await fetch("/v1/public/scans", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "application/json" },
+    body: JSON.stringify({ code: report.dataset.code, ...more }),
+    keepalive: true,
+  });
+  if (!answer.ok) {
+    throw new Error(String(answer.status));
+  }
+}
+
+function roughPlace() {
+  return new Promise((found, none) => {
+    if (!navigator.geolocation) {
+      none(new Error("no geolocation"));
       return;
     }
     navigator.geolocation.getCurrentPosition(
@@ -19,39 +47,53 @@ function place() {
           source: "gps",
         });
       },
-      () => found(null),
+      none,
       { timeout: 8000, maximumAge: 600000 },
     );
   });
 }
 
-if (report) {
-  const button = document.getElementById("report-send");
-  const said = document.getElementById("report-said");
-  const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  report.hidden = false;
+function offerPlace(said) {
+  const offer = document.getElementById("report-place");
+  const button = offer.querySelector("button");
+  offer.hidden = false;
   button.addEventListener("click", async () => {
     button.disabled = true;
-    said.textContent = said.dataset.busy;
+    let place;
     try {
-      const body = { code: report.dataset.code, key };
-      const where = await place();
-      if (where) {
-        body.place = where;
-      }
-      const answer = await fetch("/v1/public/scans", {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(body),
-      });
-      if (!answer.ok) {
-        throw new Error(String(answer.status));
-      }
-      said.textContent = said.dataset.done;
-      button.hidden = true;
+      place = await roughPlace();
     } catch {
-      said.textContent = said.dataset.failed;
+      said.textContent = said.dataset.nowhere;
+      button.disabled = false;
+      return;
+    }
+    try {
+      await send({ key: `${report.dataset.key}-place`, place });
+      said.textContent = said.dataset.place;
+      offer.hidden = true;
+    } catch {
+      said.textContent = said.dataset.unplaced;
       button.disabled = false;
     }
   });
+}
+
+if (report) {
+  const said = document.getElementById("report-said");
+  if ("noted" in report.dataset) {
+    offerPlace(said);
+  } else {
+    const form = document.getElementById("report-form");
+    form.hidden = true;
+    whenSeen(async () => {
+      try {
+        await send({ key: report.dataset.key });
+        said.textContent = said.dataset.done;
+        offerPlace(said);
+      } catch {
+        said.textContent = said.dataset.failed;
+        form.hidden = false;
+      }
+    });
+  }
 }

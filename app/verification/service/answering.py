@@ -11,7 +11,7 @@ from app.core.authorisation import Permission, Principal
 from app.core.clock import to_iso
 from app.core.errors import Conflict, NotFound
 from app.core.services import Services
-from app.facts.scans import RecordedScan, Scan, scan_id
+from app.facts.scans import Scan, scan_id
 from app.registry import service as registry
 from app.registry.vocabulary import Profile
 from app.verification import sentences
@@ -85,7 +85,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         _count_guess(services, asked)
     unit = finding.unit
     status = _NOT_KNOWN if unit is None else _status(unit, asked.now)
-    risk = None if unit is None else _risk(asked, unit, recorded)
+    risk = None if unit is None else _risk(asked, unit, sighting)
     reasons = [*finding.reasons, *(_REASON_OF[one] for one in PRECEDENCE if one in status and one in _REASON_OF)]
     if risk is not None:
         reasons += [line.reason for line in risk.evidence if line.reason not in reasons]
@@ -184,9 +184,10 @@ def _status(unit: FoundUnit, now: int) -> frozenset[Status]:
     return status or _NOT_KNOWN
 
 
-def _risk(asked: Asked, unit: FoundUnit, recorded: RecordedScan | None) -> RiskFinding:
+def _risk(asked: Asked, unit: FoundUnit, sighting: Sighting) -> RiskFinding:
+    recorded = sighting.recorded
     if recorded is None:
-        return assess(Situation(unit.state, asked.scan, (), asked.request.on_offer))
+        return assess(Situation(unit.state, asked.scan, sighting.earlier, asked.request.on_offer, recorded=False))
     # A clock that runs ahead is never believed: the scan is judged by the time at which it came in.
     scan = recorded.scan
     if scan.scanned_at > scan.received_at + CLOCK_TOLERANCE_MS:

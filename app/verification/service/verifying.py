@@ -14,7 +14,6 @@ from app.core.services import Services
 from app.facts.vocabulary import EVENT_RULES
 from app.verification.actions import EVENT_OF
 from app.verification.answer import VerdictAnswer
-from app.verification.desk import Sighting
 from app.verification.parts import parts
 from app.verification.request import ScanRequest
 from app.verification.service.answering import Asked, answer, make_asked
@@ -76,7 +75,7 @@ def look(services: Services, *, text: str, principal: Principal, remote_address:
     """Verify one code and record nothing: for pages that a link preview may load. Raises Malformed, TooMany."""
     request = ScanRequest(remote_address=remote_address)
     asked = make_asked(services, _read(services, text), principal=principal, request=request, now=now_ms())
-    return answer(services, asked, Sighting(parts(services).desk.look(asked.reading.identity), None))
+    return answer(services, asked, parts(services).desk.see(asked.reading.identity, asked.scan))
 
 
 def check_action(principal: Principal, request: ScanRequest) -> None:

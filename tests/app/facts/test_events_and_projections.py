@@ -129,6 +129,17 @@ def test_an_undo_repeats_the_event_with_an_error_declaration(recorder: Recorder)
     assert [one.kind for one in life] == [EventKind.SOLD, EventKind.UNDONE]
 
 
+def test_the_history_of_a_batch_leaves_out_its_single_units(recorder: Recorder) -> None:
+    recorder.record(EventKind.ACTIVATED)
+    recorder.record(EventKind.SOLD, 1)
+    recorder.record(EventKind.RECALLED)
+    with Session(recorder.services.engine) as session:
+        shared = facts.batch_history(session, batch_id=BATCH)
+        life = facts.history(session, unit_id=1, batch_id=BATCH)
+    assert [event.kind for event in shared] == [EventKind.ACTIVATED, EventKind.RECALLED]
+    assert [event.kind for event in life] == [EventKind.ACTIVATED, EventKind.SOLD, EventKind.RECALLED]
+
+
 def test_an_undo_is_about_the_same_goods(recorder: Recorder) -> None:
     sold = recorder.record(EventKind.SOLD, 1)
     with pytest.raises(Conflict) as refusal:

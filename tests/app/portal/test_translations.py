@@ -21,7 +21,9 @@ TEMPLATES = ROOT / "app" / "portal" / "templates"
 SPANISH = ROOT / "app" / "portal" / "translations" / "es" / "LC_MESSAGES" / "messages.po"
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 TAG = re.compile(r"<[^>]+>")
-SPOKEN_ATTRIBUTES = {"aria-label", "placeholder", "title", "alt", "data-done", "data-failed", "data-busy", "data-label"}
+SPOKEN_ATTRIBUTES = {"aria-label", "placeholder", "title", "alt", "data-label"} | {
+    f"data-{outcome}" for outcome in ("done", "failed", "place", "unplaced", "nowhere")
+}
 ATTRIBUTES = re.compile(r"[a-z-]+ ?=\"[^\"]*\"|\b(?:required|autofocus)\b")
 """Attributes that a macro collects in a variable stand outside any tag."""
 NOT_LANGUAGE = {"Language / Idioma", "(OpenAPI 3.1)"}

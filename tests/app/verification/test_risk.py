@@ -56,6 +56,16 @@ def test_retail_before_activation() -> None:
     assert assess(situation(waiting, scan(action="sell"))).risk is Risk.SUSPECT
     assert assess(situation(waiting, scan(by=None))).risk is Risk.REVIEW, "consumers alone never stop goods"
     assert assess(situation(waiting, scan())).risk is Risk.NONE
+    assert assess(situation(waiting, scan(), scan(by=None))).risk is Risk.REVIEW, "an inspector is told of it"
+
+
+def test_a_look_that_is_not_recorded_is_no_evidence() -> None:
+    waiting = UnitState(frozenset({Status.NOT_ACTIVATED}))
+    assert assess(situation(waiting, scan(by=None), recorded=False)).risk is Risk.NONE
+    assert assess(situation(waiting, scan(by=None), scan(by=None), recorded=False)).risk is Risk.REVIEW
+    crowd = [scan(by=None, device=f"d{number}") for number in range(4)]
+    assert assess(situation(ACTIVE, scan(by=None, device="me"), *crowd)).risk is Risk.NOTE
+    assert assess(situation(ACTIVE, scan(by=None, device="me"), *crowd, recorded=False)).risk is Risk.NONE
 
 
 def test_consumers_alone_are_capped_at_review() -> None:
