@@ -27,6 +27,8 @@ from app.core.bootstrap import migrate
 from app.core.config import Settings
 from app.core.services import Services
 from app.demo.parties import Parties, ensure_parties, principal_of
+from app.facts.scans.scan import MAX_KEY
+from app.facts.service.events import MAX_NOTE
 from app.registry import service as registry
 from app.registry.imports import batches as import_columns
 from app.registry.imports.reading import MAX_FILE, MAX_ROWS, read_table
@@ -91,13 +93,11 @@ def _words_on_screen(language: str) -> tuple[re.Pattern[str], ...]:
     catalogue: Catalog = read_po(BytesIO((ROOT / "app/portal/translations/es/LC_MESSAGES/messages.po").read_bytes()))
     patterns = []
     for message in catalogue:
-        for text in (message.id, message.string) if language == "en" else (message.string,):
-            if language == "en" and text is message.string:
-                continue
-            for form in (text,) if isinstance(text, str) else text:
-                fixed = [re.escape(part) for part in _PLACEHOLDER.split(form.strip())]
-                if any(part.strip() for part in fixed):
-                    patterns.append(re.compile("(?:.+)?".join(fixed)))
+        text = message.id if language == "en" else message.string
+        for form in (text,) if isinstance(text, str) else text or ():
+            fixed = [re.escape(part) for part in _PLACEHOLDER.split(form.strip())]
+            if any(part.strip() for part in fixed):
+                patterns.append(re.compile("(?:.+)?".join(fixed)))
     return tuple(patterns)
 
 
@@ -222,10 +222,10 @@ def test_limits_of_the_api_guide_are_those_of_the_service(language: str) -> None
     for figure in (
         schemas.MAX_TEXT,
         MAX_CODES,
-        schemas.MAX_KEY,
+        MAX_KEY,
         device,
         schemas.MAX_NONCE,
-        schemas.MAX_NOTE,
+        MAX_NOTE,
         limits.REQUESTS,
         answering.GUESSES,
     ):
@@ -258,7 +258,10 @@ def _run(desk: _Desk, line: str) -> Any:
 
 
 def _curl(desk: _Desk, words: list[str]) -> Any:
-    headers, output, body, address = {}, None, None, None
+    headers: dict[str, str] = {}
+    output: str | None = None
+    body: str | None = None
+    address: str | None = None
     rest = iter(words)
     for word in rest:
         if word == "--json":
