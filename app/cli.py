@@ -51,9 +51,11 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any part."""
+        own = {name: command for name, command in self.commands.items() if not command.hidden}
         rows = [
-            (name, PARTS[name][2] if name in PARTS else self.commands[name].get_short_help_str())
+            (name, PARTS[name][2] if name in PARTS else own[name].get_short_help_str(limit=100))
             for name in self.list_commands(ctx)
+            if name in PARTS or name in own
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -149,7 +151,7 @@ def _explain(error: Exception) -> _Refusal | None:
     # Here and not above: these bring the web framework and the database along, which most commands never need.
     from sqlalchemy.exc import DatabaseError, OperationalError
 
-    from app.core.bootstrap import SchemaOutdated
+    from app.core.bootstrap import OriginChanged, SchemaOutdated
     from app.core.errors import AppError
     from app.core.sealing import SealError
     from app.server import CannotListen
@@ -164,7 +166,9 @@ def _explain(error: Exception) -> _Refusal | None:
         return _Refusal(3, f"the database cannot be used: {str(error.orig).strip().splitlines()[0]}")
     if isinstance(error, OSError):
         return _Refusal(3, f"{error.filename or 'the system'}: {error.strerror}")
-    if isinstance(error, CannotListen | SchemaOutdated | SealError | LedgerError | SettingsError):
+    if isinstance(error, LedgerError):
+        return _Refusal(3, f"{error.message}{f' {error.fix}' if error.fix else ''}")
+    if isinstance(error, CannotListen | OriginChanged | SchemaOutdated | SealError | SettingsError):
         return _Refusal(3, str(error))
     return None
 

@@ -24,7 +24,6 @@ class FaultCode(StrEnum):
     TILE_MISSING = "tile.missing"
     TILE_CONTENT = "tile.content"
     TILE_SURPLUS = "tile.surplus"
-    HEAD_MISSING = "head.missing"
     HEAD_CHAIN = "head.chain"
     HEAD_ROOT = "head.root"
     CHECKPOINT_SIGNATURE = "checkpoint.signature"
@@ -32,7 +31,6 @@ class FaultCode(StrEnum):
     CHECKPOINT_ROOT = "checkpoint.root"
     CHECKPOINT_AHEAD = "checkpoint.ahead"
     STORAGE_UNREADABLE = "storage.unreadable"
-    EXTRA = "extra"
 
 
 @dataclass(frozen=True, slots=True)

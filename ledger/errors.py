@@ -54,19 +54,19 @@ class StorageError(LedgerError):
     code = "ledger.storage"
 
 
-class LogUnavailable(LedgerError):  # noqa: N818  -- named for the state of the log, as callers read it
+class LogUnavailable(LedgerError):
     """The log cannot take or answer this now; nothing was acknowledged."""
 
     code = "ledger.unavailable"
 
 
-class ForkDetected(LedgerError):  # noqa: N818  -- named for the finding
+class ForkDetected(LedgerError):
     """Two heads of one log contradict each other: the log must not sign any more."""
 
     code = "ledger.fork"
 
 
-class EntryNotFound(LedgerError):  # noqa: N818  -- named for the finding
+class EntryNotFound(LedgerError):
     """The index lies beyond the log, or the proof was asked for a size the log does not have."""
 
     code = "ledger.not_found"

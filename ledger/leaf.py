@@ -150,12 +150,6 @@ class SaltedLeaves:
         return sha256(LEAF_PREFIX + self.salt(position) + content).digest()
 
 
-def salted_leaf(secret: bytes, position: int, content: bytes) -> tuple[bytes, bytes]:
-    """Give the salt and the leaf hash of one unit; `SaltedLeaves` says how. For many, keep one SaltedLeaves."""
-    salt = SaltedLeaves(secret).salt(position)
-    return salt, unit_leaf_hash(salt, content)
-
-
 def unit_leaf_hash(salt: bytes, content: bytes) -> bytes:
     """Give the leaf hash of a unit from its revealed salt (32 bytes) and the signed bytes of its code."""
     if len(salt) != SALT_SIZE:

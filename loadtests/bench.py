@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from loadtests import (
     commission_bench,
@@ -95,8 +95,8 @@ def run(chosen: Sequence[Row], *, console: Console) -> list[Bench]:
         for row in chosen:
             task = progress.add_task(row.name, total=None)
 
-            def say(what: str, task: int = task, name: str = row.name) -> None:
-                progress.update(task, description=f"{name}: {what}")  # type: ignore[arg-type]
+            def say(what: str, task: TaskID = task, name: str = row.name) -> None:
+                progress.update(task, description=f"{name}: {what}")
 
             bench = _run_row(row, fresh, say)
             done.append(bench)

@@ -67,7 +67,15 @@ class Line:
         return wrong
 
 
-def run(fresh: Callable[[], str], *, users: int, seconds: float, units: int = UNITS) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines by name, and why requests failed."""
+
+    lines: list[Line]
+    errors: list[str]
+
+
+def run(fresh: Callable[[], str], *, users: int, seconds: float, units: int = UNITS) -> Report:
     """Run the load on a fresh database; raises RuntimeError when locust does not report."""
     with servers.marchamo(fresh(), **firm.SETTINGS) as server, tempfile.TemporaryDirectory() as folder:
         plan = Path(folder) / "plan.json"
@@ -88,7 +96,10 @@ def run(fresh: Callable[[], str], *, users: int, seconds: float, units: int = UN
         stats: list[dict[str, Any]] = json.loads(done.stdout)
     except ValueError:
         raise RuntimeError(f"locust ended with {done.returncode}: {done.stderr[-2000:]}") from None
-    return sorted((line_of(entry) for entry in stats), key=lambda line: line.name)
+    lines = sorted((line_of(entry) for entry in stats), key=lambda line: line.name)
+    said = done.stderr.splitlines()
+    errors = [line.removeprefix(names.ERROR_MARK) for line in said if line.startswith(names.ERROR_MARK)]
+    return Report(lines, errors)
 
 
 def line_of(entry: dict[str, Any]) -> Line:
@@ -136,12 +147,14 @@ def main() -> int:
     engine = Engine.POSTGRESQL if arguments.postgresql else Engine.SQLITE
     console = Console()
     with servers.databases() as fresh, console.status(f"{arguments.users} users for {arguments.seconds:.0f} s"):
-        lines = run(fresh[engine], users=arguments.users, seconds=arguments.seconds)
-    console.print(table_of(lines, f"{arguments.users} users, {arguments.seconds:.0f} s, {engine}"))
-    absent = sorted(P95_MS.keys() - {line.name for line in lines})
+        report = run(fresh[engine], users=arguments.users, seconds=arguments.seconds)
+    console.print(table_of(report.lines, f"{arguments.users} users, {arguments.seconds:.0f} s, {engine}"))
+    for error in report.errors:
+        console.print(f"failed: {error}", markup=False)
+    absent = sorted(P95_MS.keys() - {line.name for line in report.lines})
     for name in absent:
         console.print(f"never requested: {name} (more users or seconds)")
-    return 1 if absent or any(line.missed for line in lines) else 0
+    return 1 if absent or any(line.missed for line in report.lines) else 0
 
 
 if __name__ == "__main__":

@@ -6,17 +6,20 @@ The file named by LOAD_PLAN holds the keys, the product, the batch and codes of 
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, between, task
+from locust import FastHttpUser, between, events, task
+from locust.env import Environment
 
 from loadtests.names import (
     BATCH_VERIFY,
     COMMISSION,
     COMMISSION_DONE,
+    ERROR_MARK,
     JOB,
     LABEL,
     LIST_PRODUCTS,
@@ -30,6 +33,14 @@ CODES: list[str] = _plan["codes"]
 BATCH_SIZE = min(1_000, len(CODES))
 JOB_SECONDS = 30.0
 POLL_SECONDS = 0.3
+
+
+def _say_what_failed(environment: Environment, **_more: object) -> None:
+    for error in environment.stats.errors.values():
+        print(f"{ERROR_MARK}{error.occurrences} x {error.name}: {error.error}", file=sys.stderr)
+
+
+events.quitting.add_listener(_say_what_failed)
 
 
 class _Member(FastHttpUser):

@@ -4,6 +4,8 @@ from typing import Final
 
 PLAN: Final = "LOAD_PLAN"
 """Environment variable: the file with keys and codes for the locust users."""
+ERROR_MARK: Final = "failed request: "
+"""Begins each line of locust's standard error that says why requests failed."""
 
 LIST_PRODUCTS: Final = "list products"
 COMMISSION: Final = "ask for 20 units"

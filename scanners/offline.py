@@ -14,7 +14,7 @@ from scanners.trust import CodeKey, TrustList
 
 
 class OfflineAuthenticity(StrEnum):
-    """The values of the authenticity axis that a reader without a connection can give (verification.md)."""
+    """The values of the authenticity axis that a reader without a connection can give."""
 
     SIGNATURE_VALID_NOT_CONFIRMED = "SIGNATURE_VALID_NOT_CONFIRMED"
     INVALID_SIGNATURE = "INVALID_SIGNATURE"

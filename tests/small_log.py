@@ -103,9 +103,9 @@ def unit_proof(
     """
     salted = SaltedLeaves(b"\x07" * 32)
     batch = TileStore(tiles.BATCH_HEIGHT, [salted.hash(at, unit_content(at)) for at in range(units)])
-    payload = {"batch": "LOT-7", "root": encode_base64(batch.root), "size": units, **(stated or {})}
+    payload = {"handle": "7K2QX", "root": encode_base64(batch.root), "size": units, **(stated or {})}
     statement = sign_statement(payload, private_key=issuer_key(), key_id=ISSUER_KEY_ID, typ=typ)
-    entry = BatchEntry(b"\x09" * 32, Body("batch.published", b"\x05" * 32, None, statement, body_key_id).to_bytes())
+    entry = BatchEntry(b"\x09" * 32, Body("batch", b"\x05" * 32, None, statement, body_key_id).to_bytes())
     log = log_of(before)
     leaf = log.append(commitment(entry.salt, entry.body))
     for index in range(after):

@@ -29,7 +29,7 @@ def new_temporary_password() -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """SHA-256 of a token of 256 random bits: unguessable, so a fast hash is enough (libraries.md, machine sign-in)."""
+    """SHA-256 of a token of 256 random bits: unguessable, so a fast hash is enough."""
     return hashlib.sha256(token.encode()).digest()
 
 

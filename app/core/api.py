@@ -6,6 +6,7 @@ import flask_smorest
 from flask import Flask, Request
 from marshmallow import RAISE, Schema, missing
 from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.datastructures import CombinedMultiDict
 
 from app.core.errors import Malformed
 from app.core.http import ProblemApi
@@ -25,7 +26,16 @@ class StrictSchema(Schema):
 
 
 class StrictParser(FlaskParser):
-    """Reads bodies strictly: no member twice, no NaN, no nesting without end, nothing that does not say it is JSON."""
+    """Reads bodies strictly: no member twice, no NaN, no nesting without end, nothing that does not say it is JSON.
+
+    The location `upload` is a form with its files: one body, so one schema, and one entry in the OpenAPI document.
+    """
+
+    __location_map__ = FlaskParser.__location_map__ | {"upload": "load_upload"}
+
+    def load_upload(self, req: Request, schema: Schema) -> Any:
+        """The fields and files of a multipart form."""
+        return self._makeproxy(CombinedMultiDict([req.form, req.files]), schema)
 
     def _raw_load_json(self, req: Request) -> Any:
         body = req.get_data(cache=True)
@@ -43,6 +53,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
     """A group of documented routes; every feature's `api.py` makes one."""
 
     ARGUMENTS_PARSER = StrictParser()
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = flask_smorest.Blueprint.DEFAULT_LOCATION_CONTENT_TYPE_MAPPING | {
+        "upload": "multipart/form-data"
+    }
 
 
 def make_api(app: Flask) -> ProblemApi:

@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Role(StrEnum):
-    """What a member or a machine is to its organisation (service.md, Accounts)."""
+    """What a member or a machine is to its organisation."""
 
     OWNER = "owner"
     OPERATOR = "operator"

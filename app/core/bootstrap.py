@@ -7,22 +7,28 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from app.core.config import Settings
 from app.core.database import create_database_engine, write_session
 from app.core.sealing import Sealer, load_key_encryption_key
 from app.core.service_keys import KeyPurpose, ServiceKey, load_service_keys
 from app.core.services import Services
+from ledger.checkpoint import read_unverified_checkpoint
 from ledger.cli import LedgerContext
 from ledger.log import Log
 from ledger.note import NoteSigner
+from ledger.storage.tables import ledger_checkpoints
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 class SchemaOutdated(RuntimeError):
     """The database has another schema version than this program."""
+
+
+class OriginChanged(RuntimeError):
+    """The ledger in the database has another name than the settings give it."""
 
 
 def alembic_config(engine: Engine) -> Config:
@@ -54,10 +60,11 @@ def check_schema(engine: Engine) -> None:
 
 
 def check_database(settings: Settings) -> None:
-    """Refuse to start on a database of another version; raises SchemaOutdated."""
+    """Refuse to start on a database of another version or another log; raises SchemaOutdated or OriginChanged."""
     engine = create_database_engine(settings.effective_database_url)
     try:
         check_schema(engine)
+        _check_origin(engine, settings.effective_log_origin)
     finally:
         engine.dispose()
 
@@ -65,7 +72,12 @@ def check_database(settings: Settings) -> None:
 def open_services(settings: Settings) -> Services:
     """Open database, keys and log; the registry's keys are made when they are missing."""
     engine, sealer, keys = _open_database_and_keys(settings)
-    log = Log.open(engine, origin=settings.effective_log_origin, signer=_log_signer(settings, keys))
+    try:
+        _check_origin(engine, settings.effective_log_origin)
+        log = Log.open(engine, origin=settings.effective_log_origin, signer=_log_signer(settings, keys))
+    except BaseException:
+        engine.dispose()
+        raise
     return Services(settings=settings, engine=engine, sealer=sealer, keys=keys, log=log)
 
 
@@ -77,11 +89,28 @@ def open_ledger(settings: Settings) -> LedgerContext:
 
 def _open_database_and_keys(settings: Settings) -> tuple[Engine, Sealer, Mapping[KeyPurpose, ServiceKey]]:
     engine = create_database_engine(settings.effective_database_url)
-    check_schema(engine)
-    sealer = Sealer(load_key_encryption_key(settings))
-    with write_session(engine) as session:
-        keys = load_service_keys(session, sealer)
+    try:
+        check_schema(engine)
+        sealer = Sealer(load_key_encryption_key(settings))
+        with write_session(engine) as session:
+            keys = load_service_keys(session, sealer)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine, sealer, keys
+
+
+def _check_origin(engine: Engine, origin: str) -> None:
+    """A log keeps its name for ever: those who hold its verifier key know it by that name."""
+    with engine.connect() as connection:
+        latest = select(ledger_checkpoints.c.note).order_by(ledger_checkpoints.c.size.desc()).limit(1)
+        note = connection.execute(latest).scalar()
+    known = origin if note is None else read_unverified_checkpoint(note).origin
+    if known != origin:
+        raise OriginChanged(
+            f"the ledger in this database is called {known}, these settings call it {origin}: "
+            f"set MARCHAMO_LOG_ORIGIN={known} when MARCHAMO_PUBLIC_URL changes"
+        )
 
 
 def _log_signer(settings: Settings, keys: Mapping[KeyPurpose, ServiceKey]) -> NoteSigner:

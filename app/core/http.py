@@ -139,7 +139,7 @@ def _flatten(messages: Any, where: str = "") -> list[FieldFault]:
     faults: list[FieldFault] = []
     if isinstance(messages, dict):
         for key, value in messages.items():
-            deeper = where if (not where and key in ("json", "query", "files", "form")) else f"{where}/{key}"
+            deeper = where if (not where and key in ("json", "query", "upload")) else f"{where}/{key}"
             faults.extend(_flatten(value, deeper))
     elif isinstance(messages, list):
         faults.extend(FieldFault(where or "/", str(message)) for message in messages)

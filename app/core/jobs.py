@@ -94,7 +94,7 @@ Progress = Callable[[int, int], None]
 class Handler(Protocol):
     """Runs one job to its result; raises AppError for a refusal that its owner shall read."""
 
-    def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
+    def __call__(self, job: Job, progress: Progress, /) -> dict[str, Any]:
         """Do the work."""
 
 

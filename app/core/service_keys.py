@@ -1,6 +1,6 @@
 """The registry's own Ed25519 keys, one a purpose, sealed at rest; made at first start.
 
-Separate keys for separate statements (codes.md): the log's checkpoints, the registry's statements, and receipts can
+Separate keys for separate statements: the log's checkpoints, the registry's statements, and receipts can
 never be taken for one another, and losing one does not lose the others.
 """
 

@@ -6,6 +6,7 @@ GTINs use the prefix 9521234: GS1 keeps 952 for demonstrations, so no demonstrat
 import os
 import secrets
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import orjson
 from sqlalchemy.orm import Session
@@ -54,18 +55,25 @@ def ensure_parties(services: Services, *, units: int = 30) -> Parties:
     Their passwords are random and lie in the file demo-firm.json of the data folder, readable by its owner only.
     """
     path = services.settings.data_dir / FILE
-    if path.exists():
-        stored = orjson.loads(path.read_bytes())
-        names = ("administrator", "firm", "shop", "customs")
-        parties = Parties(**stored | {name: Party(**stored[name]) for name in names})
-        if _still_there(services, parties):
-            return parties
+    parties = _stored_parties(path)
+    if parties is not None and _still_there(services, parties):
+        return parties
     parties = make_parties(services, units=units)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(orjson.dumps(asdict(parties), option=orjson.OPT_INDENT_2))
     return parties
+
+
+def _stored_parties(path: Path) -> Parties | None:
+    """Give the parties of the file; None when there is none, or one that another program or a crash has left."""
+    try:
+        stored = orjson.loads(path.read_bytes())
+        names = ("administrator", "firm", "shop", "customs")
+        return Parties(**stored | {name: Party(**stored[name]) for name in names})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
 
 
 def make_parties(services: Services, *, units: int) -> Parties:

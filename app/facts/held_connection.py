@@ -1,8 +1,8 @@
 """One driver connection a thread, kept for its life, for the two or three statements that every scan runs.
 
-Taking a connection from the pool, beginning and ending a transaction cost more than the look-up itself (measured:
-libraries page of the documentation, 23k against 118k look-ups a second). A held connection is in autocommit: each
-statement is its own transaction and sees the newest committed state.
+Taking a connection from the pool, beginning and ending a transaction cost more than the look-up itself (measured
+on one core: 23,000 against 118,000 look-ups a second). A held connection is in autocommit: each statement is its own
+transaction and sees the newest committed state.
 """
 
 import os
@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 class HeldStatement:
     """A SQLAlchemy Core statement compiled once for the database's driver, run with named parameters."""
 
-    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+    def __init__(self, engine: Engine, statement: Select[*tuple[Any, ...]]) -> None:
         dialect = sqlite.dialect(paramstyle="named") if engine.dialect.name == "sqlite" else engine.dialect
         compiled = statement.compile(dialect=dialect)
         self.text = str(compiled)

@@ -9,15 +9,21 @@ from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightStatus
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
+from app.core.clock import now_ms
 from app.core.database import request_session
+from app.core.services import services
 from app.portal.check_pages import acts_of
 from app.portal.words import word
 from app.registry import service as registry
+from app.verification import service as verification
 
 blueprint = Blueprint("portal_pages", __name__)
 
 RECENT_JOBS = 3
 RECENT_BATCHES = 5
+WEEK_MS = 7 * 24 * 3_600_000
+SCANNED_BATCHES = 50
+"""Newest batches whose scans are counted."""
 COUNTED = 200
 """Counting stops here: a figure on the overview is for orientation."""
 
@@ -38,7 +44,7 @@ class Figure:
 
     text: str
     value: int
-    address: str
+    address: str | None
     at_least: bool = False
 
 
@@ -66,6 +72,7 @@ def dashboard() -> str:
                 "/batches",
                 page.next_cursor is not None,
             ),
+            _scans(page),
         ]
     makes_goods = principal.may(Permission.BATCH_COMMISSION)
     if organisation.kind is OrganisationKind.FIRM and principal.may(Permission.ORGANISATION_MANAGE) and not batches:
@@ -80,6 +87,15 @@ def dashboard() -> str:
         may_commission=makes_goods,
         acts=[] if makes_goods else [word(act) for act in acts_of(principal)],
     )
+
+
+def _scans(batches: registry.BatchPage) -> Figure:
+    """Count the scans of the newest batches' units, newest first."""
+    counted = verification.count_scans(
+        services(), batch_ids=[batch.id for batch in batches.items[:SCANNED_BATCHES]], since=now_ms() - WEEK_MS
+    )
+    more = len(batches.items) > SCANNED_BATCHES or batches.next_cursor is not None
+    return Figure(gettext("Scans in 7 days"), counted.scans, None, counted.at_least or more)
 
 
 def _steps(organisation: accounts.Organisation, *, has_products: bool) -> list[Step]:

@@ -182,15 +182,15 @@ def draw_label(query: dict[str, Any], handle: str, position: int) -> Response:
 @blueprint.route("/imports", methods=["POST"])
 @requires(Permission.BATCH_COMMISSION)
 @blueprint.arguments(schemas.ImportQuery, location="query")
-@blueprint.arguments(schemas.ImportForm, location="form")
-@blueprint.arguments(schemas.ImportFiles, location="files")
+@blueprint.arguments(schemas.ImportForm, location="upload")
 @blueprint.response(202, schemas.JobSchema, headers=LOCATION)
 @blueprint.alt_response(200, schema=schemas.PreviewSchema, description="a dry run: what the file would commission")
-def import_file(query: dict[str, Any], form: dict[str, Any], files: dict[str, Any]) -> Accepted | Response | Answer:
+def import_file(query: dict[str, Any], form: dict[str, Any]) -> Accepted | Response | Answer:
     """Commission what a CSV or XLSX file lists; the same file again returns the first job."""
-    upload = files["file"]
+    if "file" not in request.files:
+        raise Invalid("Send the file as the part “file” of a multipart form.", code="file_missing")
     given = {
-        "data": upload.read(),
+        "data": form["file"].read(),
         "product": form.get("product"),
         "profile": Profile(form["profile"]),
     }

@@ -186,16 +186,11 @@ class ImportQuery(StrictSchema):
 
 
 class ImportForm(StrictSchema):
-    """What is said beside the file."""
-
-    product = _text(40, metadata={"description": "product of a file that lists serials only"})
-    profile = _word([Profile.SIGNED, Profile.COMPACT], load_default=Profile.SIGNED.value)
-
-
-class ImportFiles(StrictSchema):
-    """The file: CSV (UTF-8, UTF-16 or Windows-1252; comma, semicolon or tab) or XLSX."""
+    """The file, CSV (UTF-8, UTF-16 or Windows-1252; comma, semicolon or tab) or XLSX, and what is said beside it."""
 
     file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+    product = _text(40, metadata={"description": "product of a file that lists serials only"})
+    profile = _word([Profile.SIGNED, Profile.COMPACT], load_default=Profile.SIGNED.value)
 
 
 class FaultSchema(StrictSchema):

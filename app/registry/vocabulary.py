@@ -6,7 +6,7 @@ from scanners.codes.identity import CodeKind
 
 
 class Profile(StrEnum):
-    """What a code carries beside its identity (codes.md, The profiles)."""
+    """What a code carries beside its identity."""
 
     SIGNED = "signed"
     COMPACT = "compact"

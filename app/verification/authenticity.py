@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from app.accounts.service import PublicCodeKey
 from app.registry.vocabulary import Profile
-from app.verification.found_unit import FoundUnit
+from app.verification.found_unit import FoundUnit, expiry_end, year_of
 from app.verification.verdict import Authenticity, Reason
 from scanners.codes.reader import ReadCode
 from scanners.codes.signature import verify_code
@@ -86,10 +86,12 @@ def decide(
         why = Reason.SIGNATURE_KEY_UNKNOWN if check is SignatureCheck.NO_KEY else Reason.SIGNATURE_DOES_NOT_FIT
         absent = () if unit is not None else (Reason.UNIT_NOT_REGISTERED,)
         return Finding(Authenticity.INVALID_SIGNATURE, (why, *absent), unit)
-    return _signed(key, unit, also, stranger=stranger)
+    return _signed(code, key, unit, also, stranger=stranger)
 
 
-def _signed(key: PublicCodeKey, unit: FoundUnit | None, also: Circumstances, *, stranger: bool) -> Finding:
+def _signed(
+    code: ReadCode, key: PublicCodeKey, unit: FoundUnit | None, also: Circumstances, *, stranger: bool
+) -> Finding:
     if unit is not None and unit.key_id != key.key_id:
         if not stranger:
             return Finding(Authenticity.INVALID_SIGNATURE, (Reason.SIGNED_BY_ANOTHER_KEY,), unit)
@@ -99,13 +101,12 @@ def _signed(key: PublicCodeKey, unit: FoundUnit | None, also: Circumstances, *, 
             reasons = (Reason.ISSUER_NOT_ENTITLED, Reason.UNIT_NOT_REGISTERED)
             return Finding(Authenticity.KEY_NOT_ENTITLED, reasons, None)
         return Finding(Authenticity.UNKNOWN_UNIT, (Reason.SIGNATURE_VALID, Reason.UNIT_NOT_REGISTERED), None)
-    return _key_in_time(key, unit, Reason.SIGNATURE_VALID)
+    return _key_in_time(code, key, unit, Reason.SIGNATURE_VALID)
 
 
 def _without_signature(code: ReadCode, unit: FoundUnit | None, also: Circumstances, *, stranger: bool) -> Finding:
     if unit is not None and unit.profile == Profile.COMPACT and also.recorded_key is not None:
-        found = _key_in_time(also.recorded_key, unit, Reason.SERIAL_CONFIRMED)
-        return Finding(found.authenticity, (*found.reasons, *_differences(code, unit)), unit)
+        return _key_in_time(code, also.recorded_key, unit, Reason.SERIAL_CONFIRMED)
     if stranger:
         if also.compact_handle:
             return Finding(Authenticity.UNKNOWN_UNIT, (Reason.UNIT_NOT_REGISTERED,), None)
@@ -116,7 +117,7 @@ def _without_signature(code: ReadCode, unit: FoundUnit | None, also: Circumstanc
     return Finding(Authenticity.SIGNATURE_MISSING, reasons, unit)
 
 
-def _key_in_time(key: PublicCodeKey, unit: FoundUnit, confirmed: Reason) -> Finding:
+def _key_in_time(code: ReadCode, key: PublicCodeKey, unit: FoundUnit, confirmed: Reason) -> Finding:
     if key.organisation_id != unit.organisation_id:
         return Finding(Authenticity.KEY_NOT_ENTITLED, (Reason.ISSUER_NOT_ENTITLED,), unit)
     if key.registered_index >= unit.log_index:
@@ -125,15 +126,26 @@ def _key_in_time(key: PublicCodeKey, unit: FoundUnit, confirmed: Reason) -> Find
         return Finding(Authenticity.KEY_REVOKED, (Reason.KEY_REVOKED_BEFORE_BATCH,), unit)
     if key.valid_until < unit.published_at:
         return Finding(Authenticity.KEY_EXPIRED, (Reason.KEY_EXPIRED_BEFORE_BATCH,), unit)
-    return Finding(Authenticity.REGISTERED, (confirmed,), unit)
+    return Finding(Authenticity.REGISTERED, (confirmed, *_differences(code, unit)), unit)
 
 
 def _differences(code: ReadCode, unit: FoundUnit) -> tuple[Reason, ...]:
-    """Compare what an unsigned code says about lot and expiry with what was registered."""
-    stated = dict(code.elements)
+    """Compare what the code says about lot and expiry with what was registered; what it leaves out is no difference.
+
+    A signature covers what the code says, not that it is what was registered: a signed code is compared too.
+    """
     reasons: list[Reason] = []
-    if "10" in stated and stated["10"] != unit.lot:
-        reasons.append(Reason.LOT_DIFFERS)
-    if "17" in stated and stated["17"] != unit.expiry:
-        reasons.append(Reason.EXPIRY_DIFFERS)
+    for ai, value in code.elements:
+        if ai == "10" and value != unit.lot:
+            reasons.append(Reason.LOT_DIFFERS)
+        elif ai == "17" and not _same_expiry(value, unit):
+            reasons.append(Reason.EXPIRY_DIFFERS)
     return tuple(reasons)
+
+
+def _same_expiry(stated: str, unit: FoundUnit) -> bool:
+    # Day 00 and the last day of the month are one date: printers differ, and that has raised false alerts elsewhere.
+    if stated == unit.expiry or unit.expiry is None:
+        return stated == unit.expiry
+    century = year_of(unit.published_at)
+    return expiry_end(stated, century) == expiry_end(unit.expiry, century)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from app.core.services import Services
 from app.facts.held_connection import HeldConnection, HeldStatement
-from app.facts.scans import RecordedScan, Scan, ScanStore
+from app.facts.scans import RecordedScan, Scan, ScanCount, ScanStore
 from app.facts.scans.open import open_scan_store
 from app.facts.scans.postgresql import PostgresqlScanStore, read_recorded, recording_statement, scan_parameters
 from app.facts.scans.sqlite import SqliteScanStore
@@ -45,6 +45,9 @@ class Desk(Protocol):
 
     def record_many(self, seen: Sequence[tuple[CodeIdentity | None, Scan]]) -> list[Sighting]:
         """Do the same for many, with one wait for the disk."""
+
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count scans as `ScanStore.count_since` does."""
 
     def close(self) -> None:
         """Close what is held open."""
@@ -98,6 +101,10 @@ class SqliteDesk:
         recorded = self._store.record_many([_of_unit(scan, unit) for (_, scan), unit in zip(seen, units, strict=True)])
         return [Sighting(unit, one) for unit, one in zip(units, recorded, strict=True)]
 
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count scans as `ScanStore.count_since` does."""
+        return self._store.count_since(units, since)
+
     def close(self) -> None:
         """Close what is held open."""
         self._connection.close()
@@ -130,6 +137,10 @@ class PostgresqlDesk:
         several = [{**_parameters(identity), **scan_parameters(scan)} for identity, scan in seen]
         rows = self._store.connection.all_or_nothing(self._statement, several)
         return [_sighting(scan, row) for (_, scan), row in zip(seen, rows, strict=True)]
+
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count scans as `ScanStore.count_since` does."""
+        return self._store.count_since(units, since)
 
     def close(self) -> None:
         """Close what is held open."""

@@ -1,4 +1,4 @@
-"""Clone risk, first form: what the unit's state and its earlier scans say about a copy. Pure.
+"""Clone risk, first form: what the unit's state, its earlier scans and the code itself say about a copy. Pure.
 
 Each rule gives a piece of evidence with a weight; the score is 1 - prod(1 - w) over independent groups, taking the
 strongest piece of a group. Weights and thresholds are those of the published table (docs/detection). This is the seam
@@ -18,6 +18,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 THRESHOLDS = ((0.80, Risk.SUSPECT), (0.50, Risk.REVIEW), (0.30, Risk.NOTE))
 MANY_DEVICES = 5
+DIFFERENCES = frozenset({Reason.LOT_DIFFERS, Reason.EXPIRY_DIFFERS})
+"""What speaks against the code in the hand and not against the unit: it weighs in this answer only."""
 
 _ENDED = frozenset({Status.SOLD, Status.DISPENSED, Status.DESTROYED})
 _REMARKABLE = _ENDED | {Status.NOT_ACTIVATED}
@@ -31,6 +33,7 @@ class Group(StrEnum):
 
     STATE = "state"
     SPREAD = "spread"
+    CODE = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Situation:
     """What the rules look at. `scan` is the one being answered; `earlier` are others of the unit, newest first.
 
     recorded: whether `scan` is stored. Somebody who only looks, or a link preview that does, is no evidence.
+    replayed: whether it was stored before, so that the state may hold its own act already. differences: what the code
+    states that is not what was registered, of `DIFFERENCES`.
     """
 
     state: UnitState
@@ -55,6 +60,8 @@ class Situation:
     earlier: Sequence[Scan]
     on_offer: bool = False
     recorded: bool = True
+    replayed: bool = False
+    differences: tuple[Reason, ...] = ()
 
     @property
     def professional(self) -> bool:
@@ -103,7 +110,12 @@ def assess(situation: Situation) -> RiskFinding:
 def _is_plain(situation: Situation) -> bool:
     """Tell cheaply that no rule can apply, as for nearly every scan (a test compares it with the rules themselves)."""
     state = situation.state
-    return len(situation.earlier) < MANY_DEVICES - 1 and not state.sales and state.statuses.isdisjoint(_REMARKABLE)
+    return (
+        len(situation.earlier) < MANY_DEVICES - 1
+        and not state.sales
+        and not situation.differences
+        and state.statuses.isdisjoint(_REMARKABLE)
+    )
 
 
 def after_terminal_state(situation: Situation) -> Evidence | None:
@@ -126,6 +138,8 @@ def second_sale_by_same_actor(situation: Situation) -> Evidence | None:
     state, scan = situation.state, situation.scan
     if scan.action not in _SELLING or state.first_sold_at is None or scan.organisation_id != state.first_sold_by:
         return None
+    if situation.replayed and state.sales < 2:
+        return None  # the one sale on record is this one, sent again
     if abs(scan.scanned_at - state.first_sold_at) < DAY_MS:
         return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.05)
     return Evidence(Reason.SOLD_TWICE, Group.STATE, 0.55)
@@ -164,10 +178,28 @@ def many_devices(situation: Situation) -> Evidence | None:
     return Evidence(Reason.MANY_DEVICES, Group.SPREAD, weight, consumer_only=not trade)
 
 
+def other_lot(situation: Situation) -> Evidence | None:
+    """Find that the code states another lot than was registered: somebody has written that code anew."""
+    return _difference(situation, Reason.LOT_DIFFERS)
+
+
+def other_expiry(situation: Situation) -> Evidence | None:
+    """Find that the code states another expiry date than was registered."""
+    return _difference(situation, Reason.EXPIRY_DIFFERS)
+
+
+def _difference(situation: Situation, reason: Reason) -> Evidence | None:
+    if reason not in situation.differences:
+        return None
+    return Evidence(reason, Group.CODE, 0.60, consumer_only=not situation.professional)
+
+
 RULES: tuple[Rule, ...] = (
     after_terminal_state,
     second_sale_by_same_actor,
     sold_twice_before,
     retail_before_activation,
     many_devices,
+    other_lot,
+    other_expiry,
 )

@@ -7,6 +7,7 @@ and nothing is ever called genuine. Each answer is about what was checked, not a
 from flask_babel import gettext
 
 from app.core.i18n import choose_language
+from app.verification.risk import DIFFERENCES
 from app.verification.summary_table import PRECEDENCE, status_summary
 from app.verification.verdict import AskerRole, Authenticity, Labour, Risk, Status, Summary, Verdict
 
@@ -78,6 +79,12 @@ RISK: dict[Risk, str] = {
     ),
 }
 
+DIFFERENT = _mark(
+    "The lot or expiry date in this code is not the registered one. Compare it with what is printed on the product"
+    " before you accept it."
+)
+"""Said in place of the sentence for REVIEW when the code itself is the reason, not its scans."""
+
 LABOUR: dict[Labour, str] = {
     Labour.INCOMPLETE: _mark("What is recorded about the origin of this lot is not complete for this jurisdiction."),
     Labour.REVIEW: _mark("The origin of this lot needs a review for this jurisdiction."),
@@ -98,7 +105,9 @@ def advice_key(verdict: Verdict, asker: AskerRole) -> str:
         if status in verdict.status and status_summary(status, asker) is not Summary.PASS
     ]
     if verdict.risk in RISK and verdict.risk is not None:
-        said.append((Summary.STOP if verdict.risk is Risk.SUSPECT else Summary.CHECK, RISK[verdict.risk]))
+        own = verdict.risk is Risk.REVIEW and not DIFFERENCES.isdisjoint(verdict.reasons)
+        sentence = DIFFERENT if own else RISK[verdict.risk]
+        said.append((Summary.STOP if verdict.risk is Risk.SUSPECT else Summary.CHECK, sentence))
     if verdict.labour in LABOUR and verdict.labour is not None:
         said.append((verdict.summary, LABOUR[verdict.labour]))
     fitting = [sentence for summary, sentence in said if summary is verdict.summary]

@@ -66,9 +66,6 @@ class LogReader(Protocol):
     def head(self) -> Head | None:
         """Give the greatest head, None for an empty log."""
 
-    def head_of(self, size: int) -> Head | None:
-        """Give the head of exactly this size, if there was one."""
-
     def entries(self, start: int, stop: int) -> Sequence[EntryRow]:
         """Give the entries from `start` up to, not including, `stop`, in order."""
 

@@ -37,7 +37,6 @@ _HEAD_COLUMNS = (ledger_heads.c.size, ledger_heads.c.prev_size, ledger_heads.c.r
 _CHECKPOINT_COLUMNS = (ledger_checkpoints.c.size, ledger_checkpoints.c.note, ledger_checkpoints.c.time)
 
 _HEAD = select(*_HEAD_COLUMNS).order_by(desc(ledger_heads.c.size)).limit(1)
-_HEAD_OF = select(*_HEAD_COLUMNS).where(ledger_heads.c.size == bindparam("size"))
 _ENTRIES = (
     select(*_ENTRY_COLUMNS)
     .where(ledger_entries.c.index >= bindparam("start"), ledger_entries.c.index < bindparam("stop"))
@@ -98,11 +97,6 @@ class SqlReader:
     def head(self) -> Head | None:
         """Give the greatest head."""
         row = self.connection.execute(_HEAD).first()
-        return None if row is None else Head(*row)
-
-    def head_of(self, size: int) -> Head | None:
-        """Give the head of exactly this size."""
-        row = self.connection.execute(_HEAD_OF, {"size": size}).first()
         return None if row is None else Head(*row)
 
     def entries(self, start: int, stop: int) -> list[EntryRow]:

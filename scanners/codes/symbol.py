@@ -156,21 +156,6 @@ def png(text: str, *, error_correction: str = ErrorCorrection.M, module_pixels: 
     return out.getvalue()
 
 
-def svg(text: str, *, error_correction: str = ErrorCorrection.M, module_millimetres: float = 0.375) -> str:
-    """Draw `text` as an SVG image of true size with its quiet zone, one path of horizontal runs."""
-    if not 0.1 <= module_millimetres <= 10:
-        raise CodeError("module_millimetres", "A module of a symbol is 0.1 to 10 mm wide.")
-    symbol = symbol_matrix(text, error_correction=error_correction)
-    side = symbol.size + 2 * QUIET_ZONE
-    width = f"{side * module_millimetres:.3f}mm"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{width}" viewBox="0 0 {side} {side}" '
-        f'role="img" aria-label="QR code" shape-rendering="crispEdges">'
-        f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/>'
-        f'<path d="{svg_path(symbol, QUIET_ZONE, QUIET_ZONE)}"/></svg>\n'
-    )
-
-
 def svg_path(symbol: Symbol, left: int = 0, top: int = 0) -> str:
     """Return the SVG path data of the dark modules, one unit a module, moved by (left, top) modules."""
     return "".join(f"M{left + x} {top + y}h{length}v1h-{length}z" for x, y, length in symbol.runs())

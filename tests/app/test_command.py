@@ -32,17 +32,17 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 COMMANDS = list(commands(cli))
 
 
+def listed_commands() -> dict[str, str]:
+    """Name and line of each command that `marchamo --help` lists; lines that go on below are left out."""
+    shown = run_command("--help").stdout.split("Commands:")[1]
+    rows = (line.strip().partition(" ") for line in shown.splitlines() if line.startswith("  ") and line[2:3] != " ")
+    return {name: words.strip() for name, _, words in rows}
+
+
 def test_help_lists_every_command_with_a_line_about_it() -> None:
-    done = run_command("--help")
-    assert done.returncode == 0
-    listed = {line.split()[0]: line.split()[1:] for line in done.stdout.split("Commands:")[1].splitlines() if line}
-    assert set(PARTS) | {"config", "migrate", "serve"} <= listed.keys()
-    assert all(len(words) >= 3 for words in listed.values())
-
-
-def test_help_does_not_list_what_serve_starts_by_itself() -> None:
-    shown = run_command("--help").stdout
-    assert not any(line.split()[:1] in (["http"], ["worker"]) for line in shown.splitlines())
+    listed = listed_commands()
+    assert set(PARTS) | {"config", "migrate", "serve"} == listed.keys()
+    assert all(len(words.split()) >= 3 for words in listed.values())
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -102,7 +102,7 @@ def test_a_database_address_is_shown_without_its_password(
     assert json.loads(printed.output)["MARCHAMO_DATABASE_URL"] == shown
 
 
-@pytest.mark.parametrize("command", [("config",), ("migrate",), ("serve",), ("batch", "list", "--organisation", "X")])
+@pytest.mark.parametrize("command", [("config",), ("serve",), ("batch", "list", "--organisation", "X")])
 def test_an_unknown_setting_is_refused_with_one_line(command: tuple[str, ...]) -> None:
     done = run_command(*command, no_such_setting=HIDDEN)
     assert (done.returncode, done.stdout) == (3, "")

@@ -14,8 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
+from app.core.bootstrap import open_services
+from app.core.config import Settings
 from app.demo.parties import FILE
-from tests.serving import Server, run_command, serving
+from tests.log_builders import new_entry
+from tests.serving import Server, free_port, run_command, serving
 
 PATIENCE_SECONDS = 30.0
 
@@ -57,9 +60,9 @@ def eventually(happened: Callable[[], Any]) -> Any:
 
 
 def test_the_first_start_seeds_a_demo_firm_and_the_second_keeps_it(tmp_path: Path) -> None:
-    firms, ledgers = [], []
+    firms, ledgers, port = [], [], free_port()
     for how in (signal.SIGINT, signal.SIGTERM):
-        with serving(tmp_path, "--prepare", "--demo-firm") as started:
+        with serving(tmp_path, "--prepare", "--demo-firm", port=port) as started:
             ledgers.append(started.wait_until_healthy()["ledger_size"])
             printed = started.printed()
             firms.append(json.loads((tmp_path / FILE).read_text()))
@@ -73,6 +76,19 @@ def test_the_first_start_seeds_a_demo_firm_and_the_second_keeps_it(tmp_path: Pat
         assert "Traceback" not in printed
     assert firms[0] == firms[1]
     assert ledgers[0] == ledgers[1]
+
+
+def test_another_public_address_does_not_rename_the_log_unnoticed(folder: Path) -> None:
+    services = open_services(Settings(data_dir=folder, public_url="https://old.example"))
+    services.log.append(new_entry(1))
+    services.log.checkpoint(at_least=1)
+    services.engine.dispose()
+    done = run_command("serve", data_dir=folder, public_url="https://new.example", port=free_port())
+    assert done.returncode == 3
+    assert "set MARCHAMO_LOG_ORIGIN=old.example/log" in done.stderr
+    moved: dict[str, Any] = {"public_url": "https://new.example", "log_origin": "old.example/log"}
+    with serving(folder, **moved) as started:
+        assert started.wait_until_healthy()["ledger_size"] == 1
 
 
 def test_a_killed_worker_is_started_again(server: Server) -> None:
@@ -142,7 +158,7 @@ def test_a_second_server_does_not_share_the_port_of_the_first(server: Server, pr
     ],
 )
 def test_what_cannot_be_served_ends_with_one_line_and_no_secret(
-    folder: Path, tmp_path: Path, settings: dict[str, object], told: str
+    folder: Path, tmp_path: Path, settings: dict[str, Any], told: str
 ) -> None:
     done = run_command("serve", folder=tmp_path, **{"data_dir": folder} | settings)
     assert done.returncode == 3

@@ -9,12 +9,16 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.core import jobs
 from app.core.services import Services
+from app.facts.scans import Scan
+from app.facts.scans.open import open_scan_store
 from app.portal.addresses import verify_path
 from app.registry import service as registry
 from app.registry.jobs import job_handlers
 from app.verification import service as verification
 from app.verification.actions import Action
+from scanners.codes.reader import read_code
 from tests.builders import gtin, make_approved_firm, owner_email, principal
+from tests.journeys.visiting import Site
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,16 @@ def _wait(session: Session, job_id: str, organisation_id: int) -> None:
     """Wait for a job that another worker has claimed."""
     while jobs.find_job(session, job_id, organisation_id=organisation_id).state is not jobs.JobState.DONE:
         session.rollback()
+
+
+def scans_of(site: Site, goods: Goods, unit: int) -> list[Scan]:
+    """The recorded scans of a unit, newest first."""
+    identity = read_code(goods.codes[unit], trusted_hosts=site.services.settings.code_hosts).identity
+    assert identity is not None
+    with Session(site.services.engine) as session:
+        found = registry.find_unit(session, identity)
+    assert found is not None
+    store = open_scan_store(site.services.settings, site.services.engine)
+    scans = store.recent(found.unit_id)
+    store.close()
+    return scans

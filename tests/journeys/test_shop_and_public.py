@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from app.accounts.vocabulary import OrganisationKind
 from tests.builders import make_approved, owner_email
-from tests.journeys.stories import Goods, make_goods
+from tests.journeys.stories import Goods, make_goods, scans_of
 from tests.journeys.visiting import PHONE, Site, Visitor
 
 pytestmark = pytest.mark.browser
@@ -33,18 +33,69 @@ def test_a_camera_opens_the_printed_address_and_the_answer_is_a_shape_a_word_and
     assert visitor.complaints == []
 
 
-def test_looking_records_nothing_and_the_reader_can_record_what_they_saw(
+NOTED = "Esta consulta quedó anotada, sin nombre ni cuenta, para detectar copias."
+
+
+def test_a_page_that_is_really_seen_notes_it_once_and_the_reader_can_add_roughly_where(
     visitor: Visitor, goods: Goods, site: Site
 ) -> None:
-    for _ in range(3):
-        visitor.goes_to(goods.address(1))
+    visitor.context.grant_permissions(["geolocation"])
+    visitor.context.set_geolocation({"latitude": 19.432608, "longitude": -99.133209})
+    page = visitor.goes_to(goods.address(1))
+    page.get_by_text(NOTED).wait_for()
     assert visitor.context.cookies() == []  # no session, no tracker
-    button = visitor.page.get_by_role("button", name="Vi esta unidad")
-    with visitor.page.expect_response("**/v1/public/scans") as answering:
-        button.click()
-    assert answering.value.ok
-    visitor.page.get_by_text("Gracias, quedó registrado.").wait_for()
-    assert button.is_hidden()
+    assert page.get_by_role("button", name="Vi esta unidad").is_hidden()
+    (look,) = scans_of(site, goods, 1)
+    assert (look.role, look.latitude) == ("public", None)
+    page.get_by_role("button", name="Agregar dónde estoy").click()
+    page.get_by_text("Gracias, el lugar aproximado también quedó anotado.").wait_for()
+    placed, first = scans_of(site, goods, 1)
+    assert first == look
+    assert placed.device == look.device, "one person, whoever counts"
+    assert (placed.latitude, placed.longitude, placed.accuracy) == (19_400_000, -99_100_000, 11_000)
+    assert visitor.complaints == []
+
+
+def test_without_leave_to_know_the_place_none_is_added(visitor: Visitor, goods: Goods, site: Site) -> None:
+    page = visitor.goes_to(goods.address(7))
+    page.get_by_role("button", name="Agregar dónde estoy").click()
+    page.get_by_text("El navegador no dio el lugar").wait_for()
+    assert len(scans_of(site, goods, 7)) == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "way"),
+    [
+        (8, ("visibilityState", "'hidden'", "'visible'", "visibilitychange")),
+        (9, ("prerendering", "true", "false", "prerenderingchange")),
+    ],
+    ids=["in the background", "prerendered"],
+)
+def test_a_page_that_nobody_sees_notes_nothing_until_somebody_does(
+    visitor: Visitor, goods: Goods, site: Site, unit: int, way: tuple[str, str, str, str]
+) -> None:
+    state, unseen, seen, event = way
+    visitor.page.add_init_script(
+        f"let state = {unseen}; Object.defineProperty(document, '{state}', {{ get: () => state }});"
+        f"window.comeToFront = () => {{ state = {seen}; document.dispatchEvent(new Event('{event}')); }};"
+    )
+    page = visitor.goes_to(goods.address(unit))
+    page.wait_for_load_state("networkidle")
+    assert scans_of(site, goods, unit) == []
+    page.evaluate("comeToFront()")
+    page.get_by_text(NOTED).wait_for()
+    page.evaluate("comeToFront()")
+    page.wait_for_load_state("networkidle")
+    assert len(scans_of(site, goods, unit)) == 1
+
+
+def test_when_noting_fails_the_reader_is_told_and_has_the_button(visitor: Visitor, goods: Goods, site: Site) -> None:
+    visitor.page.route("**/v1/public/scans", lambda route: route.abort())
+    page = visitor.goes_to(goods.address(5))
+    page.get_by_text("Esta consulta no se pudo anotar.").wait_for()
+    page.get_by_role("button", name="Vi esta unidad").click()
+    page.get_by_text(NOTED).wait_for()
+    assert len(scans_of(site, goods, 5)) == 1
 
 
 def test_a_forged_signature_stops_and_is_called_a_suspicion(visitor: Visitor, goods: Goods) -> None:
@@ -112,7 +163,10 @@ def test_pages_work_without_script(browser: Browser, site: Site, goods: Goods) -
     visitor = Visitor(context, site.address)
     page = visitor.goes_to(goods.address(6))
     assert page.get_by_role("heading", level=1).inner_text() == "Sin observaciones"
-    assert page.get_by_role("button", name="Vi esta unidad").is_hidden()
+    page.get_by_role("button", name="Vi esta unidad").click()
+    page.get_by_text(NOTED).wait_for()
+    assert page.get_by_role("button", name="Agregar dónde estoy").is_hidden()
+    assert len(scans_of(site, goods, 6)) == 1
     page.locator("summary", has_text="Menú").click()
     page.get_by_role("navigation", name="Menú").get_by_role("link", name="Revisar un código").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Revisar un código"

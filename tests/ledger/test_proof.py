@@ -116,9 +116,9 @@ def test_a_leaf_proof_that_breaks_a_rule_is_refused(change: Any) -> None:
 def test_a_unit_is_proved_up_to_the_signed_checkpoint(units: int, position: int, before: int, after: int) -> None:
     proof = unit_proof(units=units, position=position, before=before, after=after)
     unit = verify(proof, content=unit_content(position))
-    assert (unit.index, unit.position, unit.kind) == (before, position, "batch.published")
+    assert (unit.index, unit.position, unit.kind) == (before, position, "batch")
     assert unit.checkpoint.size == before + 1 + after
-    assert unit.statement.payload["batch"] == "LOT-7"
+    assert unit.statement.payload["handle"] == "7K2QX"
     assert (proof.prev == FIRST_PREV) == (before == 0)
     assert UnitProof.from_json(proof.to_json()) == proof
     assert UnitProof.from_json(proof.to_json().encode()) == proof
@@ -139,7 +139,7 @@ def test_an_entry_of_another_kind_does_not_serve_as_a_batch() -> None:
             unit_proof(), content=unit_content(POSITION), log_verifier=VERIFIER, statement_key=None, kind=kind
         ).kind
 
-    assert verified("batch.published") == "batch.published"
+    assert verified("batch") == "batch"
     with pytest.raises(ProofError, match="kind asked for"):
         verified("scans.sealed")
 

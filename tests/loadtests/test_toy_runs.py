@@ -47,6 +47,6 @@ def test_a_soak_samples_memory_and_files(fresh: dict[str, Callable[[], str]]) ->
 
 
 def test_every_kind_of_user_finds_what_it_asks_for(fresh: dict[str, Callable[[], str]]) -> None:
-    lines = load.run(fresh["postgresql"], users=20, seconds=8, units=1_500)
-    assert {line.name for line in lines} >= {"verify", "list products"}
-    assert [line for line in lines if line.failures] == []
+    report = load.run(fresh["postgresql"], users=20, seconds=8, units=1_500)
+    assert report.errors == []
+    assert "verify" in {line.name for line in report.lines}

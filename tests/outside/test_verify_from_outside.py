@@ -75,7 +75,7 @@ def test_the_go_program_on_the_page_accepts_the_example_and_refuses_a_forgery(ev
         pytest.skip("golang.org/x/mod is not in the Go module cache and cannot be downloaded")
     assert built.returncode == 0, built.stderr
     accepted = run([str(source / "check")], evidence)
-    assert accepted.stdout == "leaf 5 is in the log of 9 leaves\nthis unit is one of 20 of batch LOT-7\n"
+    assert accepted.stdout == "leaf 5 is in the log of 9 leaves\nthis unit is one of 20 of batch 7K2QX\n"
     (evidence / "code.bin").write_bytes(b"another code")
     refused = run([str(source / "check")], evidence)
     assert refused.returncode == 1

@@ -1,7 +1,7 @@
 """A second, independent writing of the code format, for the vectors only: it imports nothing of the package.
 
 Where this file and `scanners.codes` disagree, one of them is wrong; the format is described in the docstrings of
-`scanners/codes/signature.py` and in the design of the codes.
+`scanners/codes/signature.py` and in docs/formats.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keys of organisations: made, replaced and revoked on the ledger; sealed at rest; cached opened in each process.
 
 A key counts from the ledger position of its registration to that of its revocation: what matters is where a batch
-stands, never the date of a scan (verification.md, Keys in time).
+stands, never the date of a scan.
 """
 
 import secrets

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.orm import Session
 
 from app.accounts.entitlements import check_prefix, normalise_gtin, prefix_covers
@@ -257,22 +257,12 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
 
 def list_rights(session: Session, *, organisation_id: int) -> list[Right]:
     """Every right the organisation asked for, holds or held, newest first."""
-    rows = session.scalars(
-        select(IssuingRightRow)
-        .where(IssuingRightRow.organisation_id == organisation_id)
-        .order_by(IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
-    )
-    return [records.right(row) for row in rows]
+    return _rights(session, IssuingRightRow.organisation_id == organisation_id)
 
 
 def list_delegations(session: Session, *, owner_organisation_id: int) -> list[Right]:
     """Delegations that the organisation gave to others, newest first."""
-    rows = session.scalars(
-        select(IssuingRightRow)
-        .where(IssuingRightRow.granted_by == owner_organisation_id)
-        .order_by(IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
-    )
-    return [records.right(row) for row in rows]
+    return _rights(session, IssuingRightRow.granted_by == owner_organisation_id)
 
 
 def list_right_requests(session: Session, *, limit: int = 200) -> list[tuple[Right, Organisation]]:
@@ -285,6 +275,11 @@ def list_right_requests(session: Session, *, limit: int = 200) -> list[tuple[Rig
         .limit(limit)
     )
     return [(records.right(row), records.organisation(asking)) for row, asking in rows]
+
+
+def _rights(session: Session, which: ColumnElement[bool]) -> list[Right]:
+    newest_first = (IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
+    return [records.right(row) for row in session.scalars(select(IssuingRightRow).where(which).order_by(*newest_first))]
 
 
 def _refuse_unless_approved(session: Session, organisation_id: int) -> None:

@@ -5,6 +5,7 @@ SQLAlchemy Core, compiled once and run through the driver on a connection that i
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, true
@@ -12,8 +13,10 @@ from sqlalchemy.dialects import postgresql
 
 from app.facts.held_connection import HeldConnection, HeldStatement
 from app.facts.models import scans
-from app.facts.scans.scan import RECENT, RecordedScan, Scan
+from app.facts.scans.scan import RECENT, RecordedScan, Scan, ScanCount, count_within
 
+MOST_VISITED = 10_000
+"""Scans that a count looks at: 25 ms of a million, measured; each lies on a page of its own."""
 _FIELDS = Scan._fields
 _COLUMNS = [scans.c.scan_key if name == "key" else scans.c[name] for name in _FIELDS]
 
@@ -84,6 +87,10 @@ class PostgresqlScanStore:
         self._record = HeldStatement(engine, recording_statement(nothing))
         newest = select(*_COLUMNS).where(scans.c.unit_id == bindparam("unit_id")).order_by(scans.c.received_at.desc())
         self._recent = HeldStatement(engine, newest.limit(bindparam("newest")))
+        within = select(scans.c.received_at).where(scans.c.unit_id.between(bindparam("low"), bindparam("high")))
+        looked_at = within.limit(bindparam("most")).subquery("looked_at")
+        counts = looked_at.c.received_at >= bindparam("since")
+        self._since = HeldStatement(engine, select(func.count(), func.count().filter(counts)).select_from(looked_at))
         self._count = HeldStatement(engine, select(func.count()).select_from(scans))
 
     def close(self) -> None:
@@ -111,3 +118,12 @@ class PostgresqlScanStore:
         """Count all scans."""
         row = self.connection.first(self._count, {})
         return int(row[0]) if row is not None else 0
+
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count the scans of ranges of units that came in at `since` or later, within the bounds of `ScanStore`."""
+
+        def look(one: range, most: int) -> Sequence[int]:
+            bounds = {"low": one[0], "high": one[-1], "most": most, "since": since}
+            return self.connection.first(self._since, bounds) or (0, 0)
+
+        return count_within(MOST_VISITED, (partial(look, one) for one in units))

@@ -1,7 +1,7 @@
 """One observation of one code, and what every store of scans promises."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -9,6 +9,9 @@ from app.facts.epcis import Place
 
 RECENT = 50
 """Earlier scans of a unit that come back with a new one, newest first."""
+
+MOST_COUNTED = 1_000
+"""Where `ScanStore.count_since` stops: its figure is for orientation."""
 
 MAX_DEVICE = 64
 MAX_KEY = 64
@@ -56,6 +59,14 @@ class RecordedScan:
     earlier: tuple[Scan, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ScanCount:
+    """A number of scans for orientation; `at_least` when counting stopped early."""
+
+    scans: int
+    at_least: bool
+
+
 class ScanStore(Protocol):
     """Keeps scans. A scan that `record` returned survives what the setting `scan_durability` names."""
 
@@ -70,6 +81,27 @@ class ScanStore(Protocol):
 
     def count(self) -> int:
         """Count all scans."""
+
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count the scans of ranges of unit numbers that came in at `since` (ms) or later.
+
+        Scans are kept by unit, not by time: an index by time would cost every recording. So this looks at the scans in
+        the order of the ranges, and stops when it has found `MOST_COUNTED` or looked at as many as each store bears.
+        """
+
+
+def count_within(most_visited: int, parts: Iterable[Callable[[int], Sequence[int]]]) -> ScanCount:
+    """Add parts up within the bounds of `ScanStore.count_since`.
+
+    A part takes the number of scans it may look at and gives how many it looked at, and how many of these count.
+    """
+    visited = counted = 0
+    for part in parts:
+        more, found = part(most_visited - visited)
+        visited, counted = visited + more, counted + found
+        if counted >= MOST_COUNTED or visited >= most_visited:
+            return ScanCount(min(counted, MOST_COUNTED), at_least=True)
+    return ScanCount(counted, at_least=False)
 
 
 def scan_id(scan: Scan) -> str:

@@ -10,12 +10,15 @@ import os
 import sqlite3
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from app.facts.scans.scan import RECENT, RecordedScan, Scan
+from app.facts.scans.scan import RECENT, RecordedScan, Scan, ScanCount, count_within
 
 SHARDS = 16
 BUSY_TIMEOUT_S = 30.0
+MOST_VISITED = 50_000
+"""Scans that a count looks at: 10 ms of a million, measured."""
 _SCATTER = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio: neighbouring unit numbers land in different files (Fibonacci hashing)."""
 
@@ -30,6 +33,10 @@ CREATE TABLE IF NOT EXISTS scans (
 """
 _INSERT = "INSERT INTO scans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _RECENT = "SELECT * FROM scans WHERE unit_id = ? ORDER BY received_at DESC LIMIT ?"
+_SINCE = """
+SELECT count(*), coalesce(sum(received_at >= ?), 0)
+FROM (SELECT received_at FROM scans WHERE unit_id BETWEEN ? AND ? LIMIT ?)
+"""
 _SAME = "SELECT * FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"
 
 
@@ -78,6 +85,17 @@ class SqliteScanStore:
         """Count all scans."""
         counted = (self._shard(number).execute("SELECT count(*) FROM scans").fetchone()[0] for number in range(SHARDS))
         return sum(counted)
+
+    def count_since(self, units: Sequence[range], since: int) -> ScanCount:
+        """Count the scans of ranges of units that came in at `since` or later, within the bounds of `ScanStore`."""
+
+        def look(number: int, one: range, most: int) -> Sequence[int]:
+            visited_and_counted: Sequence[int] = (
+                self._shard(number).execute(_SINCE, (since, one[0], one[-1], most)).fetchone()
+            )
+            return visited_and_counted
+
+        return count_within(MOST_VISITED, (partial(look, number, one) for one in units for number in range(SHARDS)))
 
     def close(self) -> None:
         """Close the files of all threads of this process; for the end of a process or a test."""

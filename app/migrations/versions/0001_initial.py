@@ -19,6 +19,16 @@ EVENTS_GUARD = {
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
         for table in ("events", "event_units")
         for operation in ("UPDATE", "DELETE")
+    ]
+    + [
+        # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: this row exists already'); END"
+        for table, same in {
+            "events": "id = NEW.id OR event_id = NEW.event_id OR undoes = NEW.undoes",
+            "event_units": "unit_id = NEW.unit_id AND event = NEW.event",
+        }.items()
     ],
     "postgresql": [
         # The function comes with the ledger's own guards.

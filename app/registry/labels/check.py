@@ -15,7 +15,7 @@ import zxingcpp
 
 from app.registry.labels.layouts import SheetLayout
 from app.registry.labels.zpl import bitmaps
-from scanners.images import FoundSymbol, PdfPages, decode, open_pdf, read_symbols
+from scanners.images import FoundSymbol, PdfPages, decode, open_pdf
 
 RESOLUTIONS: Final = (203, 300)
 """Dots an inch of the two common kinds of label printer."""
@@ -103,11 +103,6 @@ def verify_pdf(
         for text in texts:
             tally.add(CheckReport(1, 0, (Fault(pages.count + 1, dpi[0], None, text, None),), ()))
     return tally.report()
-
-
-def verify_image(source: Path | bytes, expected: Sequence[str]) -> CheckReport:
-    """Read a PNG (or any image) and compare its texts with `expected`, in any order."""
-    return _compare_texts(Counter(expected), read_symbols(source), page=1, dpi=0)
 
 
 def verify_zpl(zpl: Iterable[str], expected: Sequence[str]) -> CheckReport:

@@ -1,6 +1,7 @@
 """The verdict on one code that was read and looked up: axes, summary, receipt."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,7 +23,7 @@ from app.verification.found_unit import FoundUnit, has_expired
 from app.verification.parts import parts
 from app.verification.receipts import receipt_payload, sign_receipt
 from app.verification.request import ScanRequest, asker_role, make_scan
-from app.verification.risk import RiskFinding, Situation, assess
+from app.verification.risk import DIFFERENCES, RiskFinding, Situation, assess
 from app.verification.service.reading import Reading
 from app.verification.summary_table import PRECEDENCE, summarise
 from app.verification.verdict import AskerRole, Authenticity, Reason, Status, Verdict
@@ -85,7 +86,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         _count_guess(services, asked)
     unit = finding.unit
     status = _NOT_KNOWN if unit is None else _status(unit, asked.now)
-    risk = None if unit is None else _risk(asked, unit, sighting)
+    risk = None if unit is None else _risk(asked, unit, sighting, finding.reasons)
     reasons = [*finding.reasons, *(_REASON_OF[one] for one in PRECEDENCE if one in status and one in _REASON_OF)]
     if risk is not None:
         reasons += [line.reason for line in risk.evidence if line.reason not in reasons]
@@ -184,15 +185,18 @@ def _status(unit: FoundUnit, now: int) -> frozenset[Status]:
     return status or _NOT_KNOWN
 
 
-def _risk(asked: Asked, unit: FoundUnit, sighting: Sighting) -> RiskFinding:
-    recorded = sighting.recorded
+def _risk(asked: Asked, unit: FoundUnit, sighting: Sighting, found: Sequence[Reason]) -> RiskFinding:
+    differences = tuple(reason for reason in found if reason in DIFFERENCES)
+    on_offer, recorded = asked.request.on_offer, sighting.recorded
     if recorded is None:
-        return assess(Situation(unit.state, asked.scan, sighting.earlier, asked.request.on_offer, recorded=False))
+        earlier = sighting.earlier
+        return assess(Situation(unit.state, asked.scan, earlier, on_offer, recorded=False, differences=differences))
     # A clock that runs ahead is never believed: the scan is judged by the time at which it came in.
     scan = recorded.scan
     if scan.scanned_at > scan.received_at + CLOCK_TOLERANCE_MS:
         scan = scan._replace(scanned_at=scan.received_at)
-    return assess(Situation(unit.state, scan, recorded.earlier, asked.request.on_offer))
+    replayed = not recorded.first
+    return assess(Situation(unit.state, scan, recorded.earlier, on_offer, replayed=replayed, differences=differences))
 
 
 def _issuer_name(services: Services, organisation_id: int) -> str | None:

@@ -178,3 +178,16 @@ def test_the_openapi_document_is_3_1_and_describes_every_operation(client: Flask
         for method, operation in operations.items():
             if method in ("get", "post", "put", "patch", "delete"):
                 assert operation.get("summary"), f"{method} {path} says nothing about itself"
+
+
+def test_every_parameter_of_the_openapi_document_stands_where_openapi_3_allows_it(client: FlaskClient) -> None:
+    paths = client.get("/v1/openapi.json").get_json()["paths"]
+    placed = {
+        parameter["in"]
+        for operations in paths.values()
+        for operation in operations.values()
+        for parameter in (operation if isinstance(operation, list) else operation.get("parameters", ()))
+    }
+    assert placed <= {"query", "header", "path", "cookie"}
+    upload = paths["/v1/imports"]["post"]["requestBody"]["content"]
+    assert list(upload) == ["multipart/form-data"]

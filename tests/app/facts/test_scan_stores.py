@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.core.services import Services
-from app.facts.scans import RECENT, Scan, scan_id
+from app.facts.scans import RECENT, Scan, ScanCount, postgresql, scan_id, sqlite
+from app.facts.scans import scan as scan_module
 from app.facts.scans.open import open_scan_store
 from app.facts.scans.postgresql import PostgresqlScanStore
 from app.facts.scans.scan import digest_id
@@ -75,6 +76,25 @@ def test_many_at_once_are_like_one_after_another(store: Store) -> None:
     assert [one.first for one in recorded] == [True, True, False, False]
     assert {one.key for one in recorded[0].earlier} == {"b"}
     assert store.count() == 3
+
+
+def test_scans_of_ranges_of_units_are_counted_from_a_time_on(store: Store) -> None:
+    store.record_many([scan(unit, key=f"k{at}", at=at) for unit in (10, 11, 20, 30) for at in (100, 200)])
+    assert store.count_since([range(10, 20), range(30, 40)], 200) == ScanCount(3, at_least=False)
+    assert store.count_since([range(10, 21)], 0) == ScanCount(6, at_least=False)
+    assert store.count_since([], 0) == store.count_since([range(50, 60)], 0) == ScanCount(0, at_least=False)
+
+
+def test_counting_stops_when_it_has_found_or_looked_at_enough(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.record_many([scan(unit, key=f"k{at}", at=at) for unit in range(8) for at in (100, 200)])
+    monkeypatch.setattr(scan_module, "MOST_COUNTED", 5)
+    assert store.count_since([range(8)], 0) == ScanCount(5, at_least=True)
+    assert store.count_since([range(2)], 0) == ScanCount(4, at_least=False)
+    for module in (sqlite, postgresql):
+        monkeypatch.setattr(module, "MOST_VISITED", 6)
+    found = store.count_since([range(8)], 200)
+    assert found.at_least
+    assert found.scans <= 5
 
 
 def test_of_many_threads_with_one_scan_exactly_one_is_first(store: Store) -> None:

@@ -16,9 +16,12 @@ from app.accounts.vocabulary import OrganisationKind
 from app.core import jobs
 from app.core.authorisation import Role
 from app.core.services import Services
+from app.facts.scans import scan as scan_module
+from app.facts.scans.open import open_scan_store
 from app.portal.addresses import verify_path
 from app.registry import service as registry
 from app.registry.jobs import job_handlers
+from scanners.codes.reader import read_code
 from tests.builders import (
     add_person,
     gtin,
@@ -45,6 +48,13 @@ def _post(client: FlaskClient, form_at: str, to: str, **fields: object) -> TestR
 def _work(services: Services) -> None:
     while jobs.run_next(services.engine, job_handlers(services)):
         pass
+
+
+def scans_in(services: Services) -> int:
+    store = open_scan_store(services.settings, services.engine)
+    counted = store.count()
+    store.close()
+    return counted
 
 
 @pytest.fixture
@@ -290,6 +300,112 @@ class TestChecking:
         assert "Registered with this registry" in answer.text
 
 
+def test_the_overview_counts_the_scans_of_the_firms_units_of_this_week(
+    firm_client: FlaskClient, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _registered(firm_client)
+    _ordered(firm_client)
+    _work(services)
+    with Session(services.engine) as session:
+        organisation = registry.find_product(session, gtin()).organisation_id
+        (batch,) = registry.list_batches(session, organisation_id=organisation).items
+        codes = [
+            code.text for code in registry.codes_of_batch(session, services.sealer, batch, stem="HTTP://LOCALHOST")
+        ]
+
+    def figure(browser: FlaskClient) -> str:
+        found = re.search(
+            r'class="figure">([^<]+)</p><p class="figure-label">Scans in 7 days', browser.get("/dashboard").text
+        )
+        return found[1] if found else ""
+
+    assert figure(firm_client) == "0"
+    for code in codes[:3]:
+        app.test_client().post("/v1/public/scans", json={"code": code})
+    assert figure(firm_client) == "3"
+    monkeypatch.setattr(scan_module, "MOST_COUNTED", 2)
+    assert figure(firm_client) == "2+"
+    other = signed_in(app.test_client(), services, owner_email(services, make_approved_firm(services, prefix=None)))
+    assert figure(other) == ""
+
+
+class TestSeeing:
+    """The page of a unit and what it records."""
+
+    @pytest.fixture
+    def code(self, firm_client: FlaskClient, services: Services) -> str:
+        _registered(firm_client)
+        _ordered(firm_client)
+        _work(services)
+        with Session(services.engine) as session:
+            organisation = registry.find_product(session, gtin()).organisation_id
+            (batch,) = registry.list_batches(session, organisation_id=organisation).items
+            stem = services.settings.code_stem
+            return next(registry.codes_of_batch(session, services.sealer, batch, stem=stem)).text
+
+    def test_looking_by_whatever_means_records_nothing(self, app: Flask, services: Services, code: str) -> None:
+        stranger, address = app.test_client(), verify_path(code)
+        for headers in ({}, {"Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}, {"User-Agent": "Preview"}):
+            assert stranger.get(address, headers=headers).status_code == 200
+            assert stranger.head(address, headers=headers).status_code == 200
+            assert stranger.get(address.removeprefix("/verify"), headers=headers).status_code == 307
+        assert scans_in(services) == 0
+
+    def test_looking_at_a_unit_that_is_not_in_trade_yet_is_no_sign_of_a_copy_but_a_recorded_scan_is(
+        self, app: Flask, code: str
+    ) -> None:
+        stranger, address = app.test_client(), verify_path(code)
+        seen_early = "The unit was scanned or sold in public before its maker put it into trade."
+        first = [stranger.get(address).text for _ in range(2)][-1]
+        assert "Not in trade yet" in first or "not yet" in first.lower()
+        assert seen_early not in first
+        assert stranger.post("/v1/public/scans", json={"code": code}).status_code == 200
+        assert seen_early in stranger.get(address).text
+
+    def test_without_script_one_button_records_once_however_often_it_is_sent(
+        self, app: Flask, services: Services, code: str
+    ) -> None:
+        stranger = app.test_client()
+        once = ONCE.search(stranger.get(verify_path(code)).text)
+        assert once is not None
+        for _ in range(2):
+            answer = stranger.post("/seen", data={"code": code, "once": once[1]})
+            assert "This look was noted" in answer.text
+            assert "I saw this unit" not in answer.text
+            assert "Set-Cookie" not in answer.headers
+        assert scans_in(services) == 1
+        # The page's script has the same key: whichever was first, the other is its repetition.
+        assert stranger.post("/v1/public/scans", json={"code": code, "key": once[1]}).get_json()["scan"]["replayed"]
+
+    def test_it_is_the_public_who_saw_it_whoever_is_signed_in(
+        self, firm_client: FlaskClient, services: Services, code: str
+    ) -> None:
+        assert firm_client.post("/seen", data={"code": code}).status_code == 200
+        assert "This look was noted" not in firm_client.get(verify_path(code)).text
+        scan = read_code(code, trusted_hosts=services.settings.code_hosts)
+        assert scan.identity is not None
+        with Session(services.engine) as session:
+            unit = registry.find_unit(session, scan.identity)
+        assert unit is not None
+        store = open_scan_store(services.settings, services.engine)
+        (recorded,) = store.recent(unit.unit_id)
+        store.close()
+        assert recorded.role == "public"
+        assert recorded.organisation_id is None
+
+    def test_a_page_elsewhere_can_not_make_its_visitors_send_it(
+        self, app: Flask, services: Services, code: str
+    ) -> None:
+        for site in ("cross-site", "same-site"):
+            refused = app.test_client().post("/seen", data={"code": code}, headers={"Sec-Fetch-Site": site})
+            assert refused.status_code == 400
+        assert scans_in(services) == 0
+
+    def test_nonsense_is_refused(self, app: Flask) -> None:
+        assert app.test_client().post("/seen", data={"code": "nonsense"}).status_code == 400
+        assert app.test_client().post("/seen").status_code == 400
+
+
 class TestImporting:
     """A file is shown before it is made, and only to its own firm."""
 
@@ -345,12 +461,32 @@ def test_a_shop_is_told_how_to_record_a_sale_and_an_inspector_how_to_hold(app: F
         (Role.INSPECTOR, OrganisationKind.AUTHORITY, "Retener"),
     ):
         email = add_person(services, make_approved(services, kind=kind), role)
-        page = signed_in(app.test_client(), services, email).get("/dashboard?lang=es").text
+        browser = signed_in(app.test_client(), services, email)
+        page = browser.get("/dashboard?lang=es").text
         assert word in page
-        assert "Emitir códigos" not in page
+        for address in ("/products", "/batches", "/batches/new", "/imports/new"):
+            assert f'href="{address}"' not in page
+            assert browser.get(address).status_code == 403
 
 
 def test_an_address_that_leads_nowhere_is_told_in_the_readers_language(client: FlaskClient) -> None:
     answer = client.get("/nowhere?lang=es")
     assert answer.status_code == 404
     assert "Esta dirección no existe aquí." in answer.text
+
+
+def test_signing_in_from_a_page_leads_back_to_it_with_its_query(client: FlaskClient) -> None:
+    page = client.get("/transparency?lang=es&of=now").text
+    assert 'href="/sign-in?next=/transparency%3Flang%3Des%26of%3Dnow"' in page
+    refused = client.post("/check", data={})  # no token: a page all the same
+    assert 'href="/sign-in?next=/check"' in refused.text
+    for address in ("/", "/nowhere", "//elsewhere.example/x"):
+        assert 'href="/sign-in"' in client.get(address, headers={"Accept": "text/html"}).text, address
+
+
+def test_who_was_signed_out_while_filling_a_form_comes_back_to_it(client: FlaskClient, app: Flask) -> None:
+    app.config["WTF_CSRF_METHODS"] = []
+    answer = client.post("/products/new?from=mail", data={"name": "Mezcal"})
+    assert answer.status_code == 401
+    assert answer.text.count('href="/sign-in?next=/products/new%3Ffrom%3Dmail"') >= 2
+    assert 'href="/sign-in"' in client.post("/batches/ABCDE/acts").text, "a form's address that is no page"

@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from app.registry.labels.check import CheckReport, verify_image, verify_pdf, verify_zpl
+from app.registry.labels.check import CheckReport, verify_pdf, verify_zpl
 from app.registry.labels.layouts import LAYOUTS, SheetLayout
 from app.registry.labels.sheets import (
     Label,
@@ -204,12 +204,10 @@ def test_a_report_stays_small_however_much_is_wrong() -> None:
 
 @layouts
 def test_a_preview_has_the_size_of_the_page_and_is_read(layout: SheetLayout) -> None:
-    count = min(layout.labels_per_page, 4)
     png = render_png(labels(layout.labels_per_page + 1), layout)
     with Image.open(io.BytesIO(png)) as image:
         assert image.width == pytest.approx(layout.page_width / 25.4 * 203, abs=2)
-    assert verify_image(png, codes(layout.labels_per_page)).released
-    assert not verify_image(png, codes(count + 1)[1:]).released
+    assert sorted(symbol.text for symbol in read_symbols(png)) == sorted(codes(layout.labels_per_page))
 
 
 def test_an_svg_holds_the_same_modules_as_the_label_and_escapes_its_lines() -> None:
