@@ -25,7 +25,7 @@ test: install  ## all tests but soaks and long fuzzing (at most 15 minutes on 2 
 test-long: install  ## soaks and long fuzzing
 	$(BIN)/pytest -n 2 --dist loadgroup -m long
 
-lint: install  ## style, types, import directions, migrations and translations in step
+lint: install  ## style, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from app.core.config import Settings, SettingsError, describe
+from app.core.terminal import print_table
 
 if TYPE_CHECKING:
     from ledger.cli import LedgerContext
@@ -86,7 +86,7 @@ def config(as_json: bool) -> None:
     table = Table("variable", "value", "meaning")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    print_table(table)
 
 
 @cli.command("migrate")
@@ -114,6 +114,9 @@ def serve(prepare: bool, with_demo_firm: bool) -> None:
         from app.demo.welcome import welcome
 
         welcome(settings)
+    else:
+        listening = f"{settings.host}:{settings.port}"
+        click.echo(f"Marchamo is at {settings.public_url}, listening on {listening}. Ctrl-C stops it.")
     raise SystemExit(server.serve(settings))
 
 

@@ -136,7 +136,7 @@ def prove(open_context: OpenContext, *, index: int, with_leaf: bool) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", required=True, help="The log's verifier key, or a file that holds it.")
 @click.option("--leaf", help="For a leaf's proof: the leaf in hexadecimal, as `prove --leaf` prints it.")
-@click.option("--content", help="For a unit's proof: the signed bytes of its code, as text.")
+@click.option("--content", help="For a unit's proof: the signed bytes of its code, in hexadecimal.")
 def verify_proof(files: tuple[Path, ...], key: str, leaf: str | None, content: str | None) -> None:
     """Check proofs offline: a leaf's (tlog-proof) with --leaf, a unit's (JSON) with --content.
 
@@ -165,7 +165,7 @@ def _verify(text: str, verifier: NoteVerifier, leaf_hash: bytes | None, content:
             raise click.UsageError("a unit's proof needs --content")
         # No issuer key is at hand: whoever has one uses the library.
         unit = verify_unit_proof(
-            UnitProof.from_json(text), content=content.encode(), log_verifier=verifier, statement_key=None
+            UnitProof.from_json(text), content=_bytes(content), log_verifier=verifier, statement_key=None
         )
         return (
             f"unit {unit.position} of the batch in entry {unit.index} is in the log of {unit.checkpoint.size} entries"
@@ -181,6 +181,13 @@ def _leaf_hash(text: str) -> bytes:
         return Leaf.from_bytes(bytes.fromhex(text)).hash()
     except (ValueError, FormatError):
         raise click.UsageError("--leaf takes the 65 bytes of a leaf in hexadecimal") from None
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise click.UsageError("--content takes the signed bytes of a code in hexadecimal") from None
 
 
 def _read(path: Path) -> str:

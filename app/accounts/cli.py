@@ -5,7 +5,6 @@ from functools import wraps
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from app.core.bootstrap import open_services
 from app.core.clock import to_iso
 from app.core.config import Settings
 from app.core.services import Services
+from app.core.terminal import print_table
 
 COMMAND_LINE = Principal(
     role=Role.PLATFORM_ADMINISTRATOR,
@@ -74,7 +74,7 @@ def list_command(services: Services, *, status: str | None) -> None:
             cursor = page.next_cursor
             if cursor is None:
                 break
-    Console().print(table)
+    print_table(table)
 
 
 @account.command()
@@ -97,7 +97,7 @@ def requests(services: Services) -> None:
     with Session(services.engine) as session:
         for right, organisation in service.list_right_requests(session):
             table.add_row(right.reference, organisation.name, right.kind.value, right.value, right.evidence)
-    Console().print(table)
+    print_table(table)
 
 
 @account.command("decide-right")

@@ -114,7 +114,7 @@ class PublicCodeKey:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs statements in one organisation's name; `key_id` is the JWS `kid`: ``org:<code key id>``."""
+    """Signs statements in one organisation's name; `key_id` is the JWS `kid`: ``org:<key id>``."""
 
     key_id: str
     private_key: Ed25519PrivateKey

@@ -25,6 +25,7 @@ from app.core.config import Settings
 from app.core.errors import AppError, FieldFault, Invalid
 from app.core.jobs import Handler, Job, JobState
 from app.core.services import Services
+from app.core.terminal import print_table
 from app.registry import service
 from app.registry.jobs import job_handlers
 from app.registry.labels.layouts import LAYOUTS
@@ -90,7 +91,7 @@ def list_products(services: Services, *, issuer: str) -> None:
             cursor = page.next_cursor
             if cursor is None:
                 break
-    Console().print(table)
+    print_table(table)
 
 
 @click.group()
@@ -225,7 +226,7 @@ def list_batches(services: Services, *, issuer: str) -> None:
                 to_iso(one.published_at),
                 str(one.log_index),
             )
-    Console().print(table)
+    print_table(table)
 
 
 def _principal(services: Services, issuer: str) -> Principal:

@@ -7,8 +7,10 @@ from flask import Response, request
 
 from app.core.api import Blueprint
 from app.core.authorisation import ANONYMOUS, Permission, current_principal, public, requires
+from app.core.errors import Invalid
 from app.core.services import services
 from app.facts import service as facts
+from app.facts.scans.scan import MAX_KEY
 from app.verification import schemas, service
 from app.verification.http import json_arguments, json_response
 from app.verification.limits import refuse_flood
@@ -83,7 +85,7 @@ def act_on_units(members: Members) -> Response:
 @blueprint.response(201, schemas.RecordedEventSchema)
 def act_on_batch(members: Members, handle: str) -> Members:
     """Record that something happened to a whole batch: activated, recalled, exported, held ..."""
-    members.setdefault("key", request.headers.get("Idempotency-Key", "")[:64] or None)
+    members.setdefault("key", _header_key())
     return _recorded(service.act_on_batch(services(), handle=handle, principal=current_principal(), **members))
 
 
@@ -123,11 +125,18 @@ def trust() -> Response:
 
 
 def _scan_request(members: Members) -> ScanRequest:
-    if "key" not in members:
-        header = request.headers.get("Idempotency-Key", "")
-        if 1 <= len(header) <= 64 and header.isascii() and header.isprintable():
-            members["key"] = header
+    members.setdefault("key", _header_key())
     return ScanRequest(remote_address=request.remote_addr or "", **members)
+
+
+def _header_key() -> str | None:
+    """The key of the header; raises Invalid for one that a scan can not keep, since a shortened key is another key."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (1 <= len(key) <= MAX_KEY and key.isascii() and key.isprintable() and " " not in key):
+        raise Invalid(
+            "An Idempotency-Key has 1 to %(longest)s visible ASCII characters.", code="idempotency_key", longest=MAX_KEY
+        )
+    return key
 
 
 def _items(items: list[BatchItem]) -> Response:

@@ -14,6 +14,8 @@ from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.storage.engine import begin_write, create_database_engine
 from tests.log_builders import ORIGIN, new_entry
+from tests.small_log import signer as small_log_signer
+from tests.small_log import unit_content, unit_proof
 
 
 @pytest.fixture
@@ -106,3 +108,14 @@ def test_verifying_says_what_is_missing_or_malformed(context: LedgerContext, tmp
     assert run(None, "verify-proof", proof, "--key", key).exit_code == 2
     assert run(None, "verify-proof", proof, "--key", key, "--leaf", "00").exit_code == 2
     assert run(None, "verify-proof", proof, "--key", "not-a-key", "--leaf", "00" * 65).exit_code == 3
+
+
+def test_a_unit_s_proof_takes_the_signed_bytes_in_hexadecimal(tmp_path: Path) -> None:
+    proof = tmp_path / "unit.json"
+    proof.write_text(unit_proof(position=17, before=5).to_json(), encoding="utf-8")
+    key = small_log_signer().verifier.to_text()
+    result = run(None, "verify-proof", proof, "--key", key, "--content", unit_content(17).hex())
+    assert (result.exit_code, "unit 17 of the batch in entry 5" in result.output) == (0, True)
+    assert run(None, "verify-proof", proof, "--key", key, "--content", unit_content(18).hex()).exit_code == 1
+    assert run(None, "verify-proof", proof, "--key", key, "--content", "signed bytes").exit_code == 2
+    assert run(None, "verify-proof", proof, "--key", key).exit_code == 2

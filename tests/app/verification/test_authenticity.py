@@ -78,6 +78,27 @@ def test_an_unsigned_code_that_states_another_lot_is_told() -> None:
     assert outcome(code(("10", "L1"), signed=False))[1] == (Reason.SIGNATURE_ABSENT,)
 
 
+def test_a_code_that_contradicts_the_record_is_told_signed_or_not() -> None:
+    stated = (("10", "L2"), ("17", "271230"))
+    told = (Reason.LOT_DIFFERS, Reason.EXPIRY_DIFFERS)
+    assert outcome(code(*stated)) == (Authenticity.REGISTERED, (Reason.SIGNATURE_VALID, *told))
+    compact = replace(UNIT, profile="compact")
+    confirmed = Circumstances(recorded_key=KEY)
+    assert outcome(code(*stated, signed=False), unit=compact, also=confirmed, stranger=True) == (
+        Authenticity.REGISTERED,
+        (Reason.SERIAL_CONFIRMED, *told),
+    )
+    without = replace(UNIT, lot=None, expiry=None)
+    assert outcome(code(*stated), unit=without)[1] == (Reason.SIGNATURE_VALID, *told), "more than was registered"
+    assert outcome(code())[1] == (Reason.SIGNATURE_VALID,), "what the code leaves out is no difference"
+
+
+def test_day_00_is_the_last_day_of_the_month_and_no_difference() -> None:
+    end_of_month = replace(UNIT, expiry="270228")
+    assert outcome(code(("17", "270200")), unit=end_of_month)[1] == (Reason.SIGNATURE_VALID,)
+    assert Reason.EXPIRY_DIFFERS in outcome(code(("17", "270227")), unit=end_of_month)[1]
+
+
 def test_a_change_of_anything_signed_breaks_the_signature() -> None:
     read = code(("10", "L1"))
     changed = replace(read, elements=tuple((ai, "L2" if ai == "10" else value) for ai, value in read.elements))

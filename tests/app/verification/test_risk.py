@@ -51,6 +51,25 @@ def test_the_same_shop_selling_again_is_a_slip_within_a_day() -> None:
     assert assess(situation(SOLD, scan(by=SHOP, action="sell", at=3 * DAY_MS))).risk is Risk.REVIEW
 
 
+def test_a_sale_sent_again_is_not_a_second_sale() -> None:
+    again = scan(by=SHOP, action="sell", at=DAY_MS)
+    assert assess(situation(SOLD, again, replayed=True)).evidence == ()
+    assert assess(situation(SOLD, again)).evidence[0].reason is Reason.SOLD_TWICE
+    other = scan(by=OTHER, action="sell")
+    assert assess(situation(SOLD, other, replayed=True)).risk is Risk.SUSPECT, "another shop had sold it before"
+
+
+def test_a_code_that_contradicts_the_record_needs_a_look_at_least() -> None:
+    for reason in risk.DIFFERENCES:
+        for by in (OTHER, None):
+            found = assess(situation(ACTIVE, scan(by=by), differences=(reason,)))
+            assert found.risk is Risk.REVIEW
+            assert [line.reason for line in found.evidence] == [reason]
+    waiting = UnitState(frozenset({Status.NOT_ACTIVATED}))
+    crowd = assess(situation(waiting, scan(by=None), differences=(Reason.LOT_DIFFERS,)))
+    assert crowd.risk is Risk.REVIEW, "whoever writes a code anew must not stop goods by it"
+
+
 def test_retail_before_activation() -> None:
     waiting = UnitState(frozenset({Status.NOT_ACTIVATED}))
     assert assess(situation(waiting, scan(action="sell"))).risk is Risk.SUSPECT
@@ -100,13 +119,13 @@ scans = st.builds(
 )
 
 
-@given(states, scans, st.lists(scans, max_size=8), st.booleans())
+@given(states, scans, st.lists(scans, max_size=8), st.booleans(), st.sampled_from([(), (Reason.LOT_DIFFERS,)]))
 def test_the_short_cut_agrees_with_the_rules(
-    state: UnitState, given_scan: Scan, earlier: list[Scan], on_offer: bool
+    state: UnitState, given_scan: Scan, earlier: list[Scan], on_offer: bool, differences: tuple[Reason, ...]
 ) -> None:
     if state.sales > 0 and state.first_sold_at is None:
         return
-    asked = Situation(state if state.sales else _unsold(state), given_scan, earlier, on_offer)
+    asked = Situation(state if state.sales else _unsold(state), given_scan, earlier, on_offer, differences=differences)
     if risk._is_plain(asked):
         assert [rule(asked) for rule in RULES if rule(asked) is not None] == []
 

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from app.core.authorisation import Role
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
+from app.registry.vocabulary import Profile
 from app.verification.parts import close_parts
 from ledger.checkpoint import open_checkpoint
 from ledger.proof import UnitProof, verify_unit_proof
@@ -85,6 +86,45 @@ def test_malformed_text_is_400_and_a_wrong_shape_422(client: FlaskClient, world:
     assert client.post("/v1/verify", data="{}").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "reason"),
+    [
+        ("/10/L9", "", "lot_differs"),
+        ("/10/L1", "?17=281231", "expiry_differs"),
+    ],
+)
+def test_a_compact_code_with_another_lot_or_expiry_is_never_a_pass(
+    client: FlaskClient, services: Services, path: str, query: str, reason: str
+) -> None:
+    world = make_world(services, lot="L1", expiry="271231", profile=Profile.COMPACT)
+    true = world.codes[0].replace("/21/", "/10/L1/21/") + "?17=271231"
+    altered = world.codes[0].replace("/21/", f"{path}/21/") + query
+    shop = bearer(api_key(world.services, Role.RETAILER))
+    page = f"/verify{path_of(altered)}".rstrip("?")
+    for headers in ({}, shop):
+        assert client.post("/v1/verify", json={"code": true}, headers=headers).get_json()["summary"] == "PASS"
+        body = client.post("/v1/verify", json={"code": altered}, headers=headers).get_json()
+        assert (body["summary"], body["risk"]) == ("CHECK", "REVIEW")
+        assert reason in body["reasons"]
+        assert "is not the registered one" in body["advice"]
+        assert client.get(page, headers={**headers, "Accept": "application/json"}).get_json()["summary"] == "CHECK"
+    assert body["evidence"] == [{"reason": reason, "weight": 0.6}]
+    close_parts(services)
+
+
+def test_a_key_in_the_header_is_kept_whole_or_refused(client: FlaskClient, world: World) -> None:
+    owner = bearer(api_key(world.services, Role.OWNER, organisation=world.firm.organisation))
+    requests = (
+        ("/v1/verify", {"code": world.codes[0]}),
+        (f"/v1/batches/{world.batch.handle}/actions", {"action": "recall"}),
+    )
+    for url, body in requests:
+        for key in ("x" * 65, "a b", ""):
+            refused = client.post(url, json=body, headers={**owner, "Idempotency-Key": key})
+            assert (refused.status_code, refused.get_json()["code"]) == (422, "idempotency_key")
+        assert client.post(url, json=body, headers={**owner, "Idempotency-Key": "x" * 64}).status_code in (200, 201)
+
+
 def test_acts_need_a_role(client: FlaskClient, world: World) -> None:
     sale = {"code": world.codes[0], "action": "sell"}
     assert client.post("/v1/verify", json=sale).status_code == 403
@@ -96,6 +136,7 @@ def test_acts_need_a_role(client: FlaskClient, world: World) -> None:
     again = client.post("/v1/verify", json=sale, headers={**shop, "Idempotency-Key": "abc"}).get_json()
     assert again["scan"]["replayed"] is True
     assert again["action"]["replayed"] is True
+    assert "sold_twice" not in again["reasons"], "a request sent again is no second sale"
     undone = client.post(f"/v1/events/{body['action']['event_id']}/undo", json={}, headers=shop)
     assert undone.status_code == 201
     assert client.post("/v1/verify", json={"code": world.codes[0]}).get_json()["status"] == ["ACTIVE"]

@@ -1,0 +1,52 @@
+"""docs/formats.md is enough to write a second implementation: its example and its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from scanners.codes.reader import read_code
+from scanners.proofs import _BUNDLE_MEMBERS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+
+
+def members_of(section: str) -> set[str]:
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_the_worked_code_reads_as_the_page_says() -> None:
+    found = re.search(r"\n```\n([0-9a-f]{60,})\n(HTTPS://\S+)\n```\n", PAGE)
+    assert found is not None
+    code = read_code(found[2], trusted_hosts=["id.example.org"])
+    assert code.signature is not None
+    assert code.message(7).hex() == found[1]
+    assert code.signature.key_id == 7
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    assert code.signature.signature == key.sign(bytes.fromhex(found[1]))
+
+
+def test_the_code_can_be_written_from_the_page_alone() -> None:
+    """The page's words in a few lines that import nothing of ours."""
+    fields = {"01": "09521234567899", "21": "7K2QX0123456789AB", "10": "L7", "17": "271231"}
+    signed = b"marchamo code v1\n" + (7).to_bytes(4, "big")
+    for name, value in sorted(fields.items()):
+        signed += bytes([len(name)]) + name.encode() + len(value).to_bytes(2, "big") + value.encode()
+    assert signed.hex() in PAGE
+    signature = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).sign(signed)
+    number = int.from_bytes(b"\x01" + (7).to_bytes(4, "big") + signature, "big")
+    address = "HTTPS://ID.EXAMPLE.ORG/01/09521234567899/10/L7/21/7K2QX0123456789AB?17=271231"
+    text = f"{address}&S={number:0167d}"
+    assert text in PAGE
+    canonical = text.replace("HTTPS://ID.EXAMPLE.ORG", "https://id.example.org")
+    read = read_code(text, trusted_hosts=["id.example.org"])
+    assert sha256(read.canonical.encode()).digest() == sha256(canonical.encode()).digest()
+
+
+def test_the_table_of_the_bundle_has_every_member() -> None:
+    assert members_of("Proof bundle") >= set(_BUNDLE_MEMBERS)
