@@ -40,7 +40,7 @@ def _say_what_failed(environment: Environment, **_more: object) -> None:
         print(f"{ERROR_MARK}{error.occurrences} x {error.name}: {error.error}", file=sys.stderr)
 
 
-events.quitting.add_listener(_say_what_failed)
+events.quitting.add_listener(_say_what_failed)  # type: ignore[no-untyped-call]  # locust's hooks have no types
 
 
 class _Member(FastHttpUser):

@@ -70,12 +70,13 @@ class _Watch:
         self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
-        self._sample()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
+        if not self.memory:  # a run shorter than the first pause
+            self._sample()
 
     def _run(self) -> None:
         while not self._stopping.wait(SAMPLE_SECONDS):

@@ -61,8 +61,8 @@ def decode(body: bytes) -> Any:
     does the fast reader's silence about repeated members do no harm.
     """
     found = orjson.loads(body)
-    if isinstance(found, dict) and body.count(b'":') == len(found):
-        return found
+    if not isinstance(found, dict) or body.count(b'":') == len(found):
+        return found  # what is no object, the schema refuses
     return decode_json_object(body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scanners.codes.reader import read_code
 from scanners.proofs import _BUNDLE_MEMBERS
+from scanners.trust import FORMAT, CodeKey, TrustList
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 
@@ -33,9 +35,9 @@ def test_the_worked_code_reads_as_the_page_says() -> None:
 
 def test_the_code_can_be_written_from_the_page_alone() -> None:
     """The page's words in a few lines that import nothing of ours."""
-    fields = {"01": "09521234567899", "21": "7K2QX0123456789AB", "10": "L7", "17": "271231"}
+    values = {"01": "09521234567899", "21": "7K2QX0123456789AB", "10": "L7", "17": "271231"}
     signed = b"marchamo code v1\n" + (7).to_bytes(4, "big")
-    for name, value in sorted(fields.items()):
+    for name, value in sorted(values.items()):
         signed += bytes([len(name)]) + name.encode() + len(value).to_bytes(2, "big") + value.encode()
     assert signed.hex() in PAGE
     signature = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).sign(signed)
@@ -50,3 +52,11 @@ def test_the_code_can_be_written_from_the_page_alone() -> None:
 
 def test_the_table_of_the_bundle_has_every_member() -> None:
     assert members_of("Proof bundle") >= set(_BUNDLE_MEMBERS)
+
+
+def test_the_table_of_the_trust_list_has_every_member() -> None:
+    named = members_of("Trust list")
+    assert {"format", "code_keys"} <= named
+    assert named >= {field.name for field in fields(TrustList)}
+    assert all(f"`{field.name}`" in PAGE for field in fields(CodeKey))
+    assert f"`{FORMAT}`" in PAGE
