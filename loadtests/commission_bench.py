@@ -3,7 +3,7 @@
 A real server with its job worker; a firm asks for one batch and polls the job. Measured: seconds from the request to
 the published batch; the memory of all the server's processes together, at its highest; the bytes that each unit takes
 in the database, indexes and tree included; and how long a verification takes meanwhile. PostgreSQL's own processes
-are not counted in the memory. Goals are those of quality.md, for a million units. Exit status 1 below a goal.
+are not counted in the memory. Goals hold for a million units. Exit status 1 below a goal.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 POST, JSON in, a connection that stays open, one indexed look-up, one Ed25519 verification with a key that is parsed
 already, JSON out. No parsing of the code, no state, no recording, no receipt. What our own verify costs beyond this
-is the price of its answer (quality.md, row "verify").
+is the price of its answer.
 
 Run by `loadtests.verify_bench`: ``granian --interface wsgi --factory loadtests.floor:create_app`` with FLOOR_DATABASE
 set to ``sqlite:///path`` or ``postgresql://...``.

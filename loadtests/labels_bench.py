@@ -2,8 +2,8 @@
 
 Each round makes fresh units, signs them, draws them on the commonest sheet and reads every label back from the
 finished file's pages at 203 and at 300 dpi. Figures are units per second of processor time of this one process (what
-one core does, whoever else is on the machine), medians of the rounds; wall time stands beside the whole. Goals are
-those of quality.md: 1,000 signed units a second, 500 labels a second with both readings. Exit status 1 below a goal.
+one core does, whoever else is on the machine), medians of the rounds; wall time stands beside the whole. Goals:
+1,000 signed units a second, 500 labels a second with both readings. Exit status 1 below a goal.
 """
 
 import argparse

@@ -1,14 +1,15 @@
-"""Our events as EPCIS 2.0 (GS1, JSON-LD binding) object events: what is signed, logged and later exchanged."""
+"""Our events as EPCIS 2.0 (GS1, JSON-LD binding) object events: what is signed, logged and later exchanged.
+
+The events that we sign leave the JSON-LD context out: it is that of GS1 for EPCIS 2.0, and the prefix `marchamo` stands
+for `OWN_VOCABULARY`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.clock import to_iso
-from app.facts.vocabulary import EVENT_RULES, OWN_VOCABULARY, EventKind
-
-CONTEXT = ("https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", {"marchamo": OWN_VOCABULARY})
-"""JSON-LD context of a whole document; the events that we sign leave it out and take it from there."""
+from app.facts.vocabulary import EVENT_RULES, EventKind
 
 _INCORRECT_DATA = "incorrect_data"  # CBV 2.0, section 7.5: error reasons
 

@@ -1,8 +1,7 @@
 """Clone risk, first form: what the unit's state, its earlier scans and the code itself say about a copy. Pure.
 
 Each rule gives a piece of evidence with a weight; the score is 1 - prod(1 - w) over independent groups, taking the
-strongest piece of a group. Weights and thresholds are those of the published table (docs/detection). This is the seam
-to the full engine: it will add rules (motion, spread, market, custody) to `RULES`, not another door.
+strongest piece of a group. Another rule is one more function in `RULES`, never another door.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,7 +84,6 @@ class RiskFinding:
 
 NO_RISK = RiskFinding(Risk.NONE, 0.0, ())
 
-NOTHING = RiskFinding(Risk.NONE, 0.0, ())
 Rule = Callable[[Situation], Evidence | None]
 
 
@@ -95,7 +93,7 @@ def assess(situation: Situation) -> RiskFinding:
         return NO_RISK
     lines = [line for rule in RULES if (line := rule(situation)) is not None]
     if not lines:
-        return NOTHING
+        return NO_RISK
     lines.sort(key=lambda line: -line.weight)
     strongest: dict[Group, float] = {}
     for line in lines:

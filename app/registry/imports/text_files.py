@@ -85,10 +85,11 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
             ) from error
         if number > MAX_ROWS:
             raise too_many_rows(MAX_ROWS)
-        cells = tuple(Cell(text.strip()) for text in record)
-        while cells and not cells[-1].text:
-            cells = cells[:-1]
-        if len(cells) > MAX_COLUMNS:
+        # Counted before any cell is made: a row may be ten million separators and nothing else.
+        width = len(record)
+        while width and not record[width - 1].strip():
+            width -= 1
+        if width > MAX_COLUMNS:
             raise Malformed("Row %(row)s has too many columns.", code="too_many_columns", row=number)
-        if cells:
-            yield Row(number, cells)
+        if width:
+            yield Row(number, tuple(Cell(text.strip()) for text in record[:width]))
