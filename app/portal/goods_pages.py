@@ -2,8 +2,6 @@
 
 import re
 import secrets
-from calendar import monthrange
-from datetime import date
 
 from flask import Blueprint, flash, redirect, render_template, request
 from flask_babel import gettext
@@ -11,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
+from app.core.clock import now_ms
 from app.core.database import request_session
 from app.core.errors import AppError, Conflict, Invalid
 from app.core.services import services
@@ -21,6 +20,7 @@ from app.portal.addresses import verify_path
 from app.portal.sentences import translated
 from app.portal.words import word
 from app.registry import service as registry
+from app.registry.expiry import from_date_text, shown_expiry
 from app.registry.labels.layouts import LAYOUTS
 from app.registry.unit_id import MAX_BATCH_SIZE
 from app.verification import service as verification
@@ -266,17 +266,11 @@ def _six_digits(text: str) -> str | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text).strftime("%y%m%d")
+        return from_date_text(text, now=now_ms())
     except ValueError as error:
         raise Invalid("The expiry date is not a date.") from error
 
 
 def expiry_date(six_digits: str | None) -> str:
-    """Write an AI 17 date (YYMMDD, day 00 for the end of the month) as YYYY-MM-DD; empty for None.
-
-    The century is this one: what expires here was made in it (GS1 General Specifications 7.12 within fifty years).
-    """
-    if not six_digits:
-        return ""
-    year, month, day = 2000 + int(six_digits[:2]), int(six_digits[2:4]), int(six_digits[4:])
-    return date(year, month, day or monthrange(year, month)[1]).isoformat()
+    """Write an AI 17 date as people read it; empty for None."""
+    return shown_expiry(six_digits, now=now_ms()) if six_digits else ""

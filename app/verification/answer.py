@@ -6,9 +6,11 @@ The wire form is a superset of GS1 Lightweight Verification Messaging: `data.ver
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from app.core.clock import to_iso
-from app.verification.found_unit import FoundUnit, full_year, year_of
+from app.registry.expiry import shown_expiry
+from app.verification.found_unit import FoundUnit
 from app.verification.risk import RiskFinding
 from app.verification.verdict import AskerRole, Authenticity, Risk, Status, Verdict
 from ledger.checkpoint import Checkpoint
@@ -73,16 +75,14 @@ class VerdictAnswer:
         """Where the proof bundle of the unit is; None without a unit to prove."""
         if self.unit is None or self.code is None or self.code.identity is None:
             return None
-        return f"/v1/proofs/{self.unit.handle}/{self.code.identity.serial}"
+        return f"/v1/proofs/{self.unit.handle}/{quote(self.code.identity.serial, safe='')}"
 
     @property
     def expiry_date(self) -> str | None:
         """The lot's expiry as a person reads it, YYYY-MM-DD, or YYYY-MM when no day is stated."""
         if self.unit is None or self.unit.expiry is None:
             return None
-        text = self.unit.expiry
-        day = f"-{text[4:]}" if text[4:] != "00" else ""
-        return f"{full_year(int(text[:2]), year_of(self.as_of))}-{text[2:4]}{day}"
+        return shown_expiry(self.unit.expiry, now=self.as_of)
 
     def to_wire(self) -> dict[str, Any]:
         """Give the JSON object of the API."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.accounts.service import PublicCodeKey
+from app.registry.expiry import expiry_end, year_of
 from app.registry.vocabulary import Profile
-from app.verification.found_unit import FoundUnit, expiry_end, year_of
+from app.verification.found_unit import FoundUnit
 from app.verification.verdict import Authenticity, Reason
 from scanners.codes.reader import ReadCode
 from scanners.codes.signature import verify_code

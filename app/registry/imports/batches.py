@@ -4,10 +4,11 @@ import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import overload
 
+from app.core.clock import now_ms
 from app.core.errors import AppError, Faults, FieldFault, Malformed
+from app.registry.expiry import from_date_text
 from app.registry.imports.reading import Cell, Row, Table
 from app.registry.references import parse_reference
 from app.registry.rules import MAX_FAULTS, MAX_PARTS, check_expiry, check_lot, check_request, shown
@@ -289,7 +290,7 @@ def _expiry(line: _Line, reading: Reading) -> str | None:
     text = line.text("expiry")
     if len(text) == len("2027-12-31") and text[4] == text[7] == "-":
         try:
-            return date.fromisoformat(text).strftime("%y%m%d")
+            return from_date_text(text, now=now_ms())
         except ValueError:
             place = reading.place(line.number, "expiry")
             reading.faults.add(place, f"There is no such date: {shown(text)}.", "expiry")

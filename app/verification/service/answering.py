@@ -14,12 +14,13 @@ from app.core.errors import Conflict, NotFound
 from app.core.services import Services
 from app.facts.scans import Scan, scan_id
 from app.registry import service as registry
+from app.registry.expiry import has_expired
 from app.registry.vocabulary import Profile
 from app.verification import sentences
 from app.verification.answer import VerdictAnswer
 from app.verification.authenticity import Circumstances, Finding, SignatureCheck, decide
 from app.verification.desk import Sighting
-from app.verification.found_unit import FoundUnit, has_expired
+from app.verification.found_unit import FoundUnit
 from app.verification.parts import parts
 from app.verification.receipts import receipt_payload, sign_receipt
 from app.verification.request import ScanRequest, asker_role, make_scan

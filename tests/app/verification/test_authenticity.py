@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.accounts.service import PublicCodeKey
 from app.facts.lifecycle import NEW
 from app.verification.authenticity import Circumstances, SignatureCheck, check_signature, decide
-from app.verification.found_unit import FoundUnit, expiry_end, has_expired
+from app.verification.found_unit import FoundUnit
 from app.verification.verdict import Authenticity, Reason
 from scanners.codes.build import code_text
 from scanners.codes.identity import CodeIdentity, CodeKind
@@ -104,12 +104,3 @@ def test_a_change_of_anything_signed_breaks_the_signature() -> None:
     changed = replace(read, elements=tuple((ai, "L2" if ai == "10" else value) for ai, value in read.elements))
     assert check_signature(read, KEY) is SignatureCheck.VALID
     assert check_signature(changed, KEY) is SignatureCheck.INVALID
-
-
-def test_expiry_ends_with_its_day_and_day_00_with_its_month() -> None:
-    last = expiry_end("261130", 2026)
-    assert expiry_end("261100", 2026) == last
-    assert not has_expired("261130", last - 1)
-    assert has_expired("261130", last)
-    assert not has_expired(None, last)
-    assert expiry_end("770131", 2026) < expiry_end("000131", 2026) < expiry_end("760131", 2026)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -200,6 +200,18 @@ def world_identity(world: World):  # type: ignore[no-untyped-def]
     from scanners.codes.reader import read_code
 
     return read_code(world.codes[0], trusted_hosts={"localhost"}).identity
+
+
+@pytest.mark.parametrize("serial", ["50%/OFF-7Q2K9ZX1", "7Q2K9ZX1?S=1&B=2", "7Q2K9ZX1+%2F+8Z"])
+def test_the_proof_s_address_holds_any_serial_that_gs1_allows(
+    client: FlaskClient, services: Services, serial: str
+) -> None:
+    world = make_world(services, quantity=None, serials=(serial,))
+    url = client.post("/v1/verify", json={"code": world.codes[0]}).get_json()["proof_url"]
+    signature = re.search(r"S=([0-9]{167})$", world.codes[0])
+    assert signature is not None
+    bundle = client.get(f"{url}?S={signature[1]}").get_json()
+    assert bundle["uri"].endswith(f"/21/{quote(serial, safe='')}")
 
 
 def test_who_holds_the_code_gets_a_proof_that_outsiders_can_check(client: FlaskClient, world: World) -> None:

@@ -46,7 +46,7 @@ class World:
         return service.verify_and_act(self.services, text=text, principal=who, request=request)
 
 
-def make_world(services: Services, *, quantity: int = 5, activated: bool = True, **request: Any) -> World:
+def make_world(services: Services, *, quantity: int | None = 5, activated: bool = True, **request: Any) -> World:
     """A firm with one commissioned batch, activated unless told otherwise."""
     firm = make_firm(services)
     asked = registry.CommissionRequest(product=firm.product.reference, quantity=quantity, **request)
