@@ -112,9 +112,10 @@ class Log:
         the schema; an empty database is an empty log.
         """
         log = cls(engine, origin=origin, signer=signer, clock=clock, storage=storage)
-        size, root = log.head()
         with log._storage.reading() as reader:
             row = reader.checkpoint()
+        # Only now: other processes go on writing, and a checkpoint read after the head may well be beyond it.
+        size, root = log.head()
         if row is None:
             return log
         known = open_checkpoint(row.note, log.verifier, origin=origin).checkpoint

@@ -221,7 +221,7 @@ def list_keys() -> Answer:
     return {"items": [key_answer(key) for key in keys]}
 
 
-@blueprint.route("/keys/<int:key_id>/rotation", methods=["POST"])
+@blueprint.route("/keys/<int(max=4294967295):key_id>/rotation", methods=["POST"])
 @requires(Permission.ORGANISATION_MANAGE)
 @blueprint.response(201, schemas.KeySchema)
 def rotate_key(key_id: int) -> Answer:
@@ -229,7 +229,7 @@ def rotate_key(key_id: int) -> Answer:
     return key_answer(service.rotate_key(services(), organisation_id=current_organisation_id(), key_id=key_id))
 
 
-@blueprint.route("/keys/<int:key_id>/revocation", methods=["POST"])
+@blueprint.route("/keys/<int(max=4294967295):key_id>/revocation", methods=["POST"])
 @requires(Permission.ORGANISATION_MANAGE)
 @blueprint.arguments(schemas.ReasonSchema)
 @blueprint.response(200, schemas.KeySchema)

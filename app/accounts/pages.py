@@ -157,7 +157,7 @@ def keys() -> AnyResponse:
     return _keys_page()
 
 
-@blueprint.post("/organisation/keys/<int:key_id>/rotation")
+@blueprint.post("/organisation/keys/<int(max=4294967295):key_id>/rotation")
 @requires(Permission.ORGANISATION_MANAGE)
 def rotate_key(key_id: int) -> AnyResponse:
     """Replace a signing key."""
@@ -169,7 +169,7 @@ def rotate_key(key_id: int) -> AnyResponse:
     )
 
 
-@blueprint.post("/organisation/keys/<int:key_id>/revocation")
+@blueprint.post("/organisation/keys/<int(max=4294967295):key_id>/revocation")
 @requires(Permission.ORGANISATION_MANAGE)
 def revoke_key(key_id: int) -> AnyResponse:
     """Revoke a signing key."""

@@ -18,6 +18,7 @@ from app.core.authorisation import Permission, Role
 from app.core.i18n import LANGUAGES
 
 MAX_TEXT = 2000
+_WITHOUT_NUL = validate.ContainsNoneOf("\x00", error="A text has no character NUL: databases can not keep it.")
 
 
 def _word(choices: Any, **keywords: Any) -> fields.String:
@@ -25,7 +26,7 @@ def _word(choices: Any, **keywords: Any) -> fields.String:
 
 
 def _text(maximum: int, **keywords: Any) -> fields.String:
-    return fields.String(validate=validate.Length(1, maximum), **keywords)
+    return fields.String(validate=[validate.Length(1, maximum), _WITHOUT_NUL], **keywords)
 
 
 class SignUpSchema(StrictSchema):

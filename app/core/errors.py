@@ -129,6 +129,11 @@ class TooMany(AppError):
     code = "too_many_requests"
     status = HTTPStatus.TOO_MANY_REQUESTS
 
+    def __init__(self, message: str, *, retry_after: int, **keywords: Any) -> None:
+        """retry_after: seconds after which it is worth to try again."""
+        super().__init__(message, **keywords)
+        self.retry_after = retry_after
+
 
 @dataclass(slots=True)
 class Faults:

@@ -9,11 +9,12 @@ import structlog
 from flask import Flask, Response, g, jsonify, render_template, request
 from flask.json.provider import JSONProvider
 from flask_smorest import Api
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.application import SecurityHeaders
-from app.core.errors import AppError, FieldFault, Invalid
+from app.core.errors import AppError, FieldFault, Invalid, Malformed, TooMany
 from ledger.errors import LedgerError
 
 MAX_BODY = 2 * 1024 * 1024
@@ -85,6 +86,12 @@ def problem_response(error: AppError) -> Response:
     response.content_type = "application/problem+json"
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    return _with_patience(response, error)
+
+
+def _with_patience(response: Response, error: AppError) -> Response:
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -93,7 +100,7 @@ def answer_app_error(error: AppError) -> Response:
     if wants_json():
         return problem_response(error)
     page = render_template("error.html", sentence=error.sentence(), fix=error.fix, status=int(error.status))
-    return Response(page, int(error.status), content_type="text/html; charset=utf-8")
+    return _with_patience(Response(page, int(error.status), content_type="text/html; charset=utf-8"), error)
 
 
 def answer_http_error(error: HTTPException) -> Response:
@@ -128,6 +135,16 @@ def answer_ledger_error(error: LedgerError) -> Response:
     return _answer_with_status(refusal, 503)
 
 
+def answer_unstorable(error: DataError) -> Response:
+    """The database refuses a value that no text or number of ours may have, such as the character NUL in a text."""
+    logger.warning("value refused by the database", path=request.path, error=type(error.orig).__name__)
+    return answer_app_error(_unstorable())
+
+
+def _unstorable() -> Malformed:
+    return Malformed("The request contains a character or number that can not be stored.", code="unstorable")
+
+
 def answer_unexpected(error: Exception) -> Response:
     """Anything else: logged with its trace, answered with a constant shape that tells nothing about the inside."""
     logger.error("unexpected error", path=request.path, error=type(error).__name__, exc_info=error)
@@ -152,6 +169,8 @@ def start_request() -> None:
     """Give the request an id: the caller's, when it is short and plain, else our own."""
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if 8 <= len(given) <= 64 and given.isascii() and given.isalnum() else secrets.token_hex(8)
+    if "\x00" in request.path or b"%00" in request.query_string:
+        raise _unstorable()
 
 
 def finish_request(response: Response) -> Response:
@@ -177,4 +196,5 @@ def install(app: Flask) -> None:
     app.register_error_handler(AppError, answer_app_error)
     app.register_error_handler(LedgerError, answer_ledger_error)
     app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(DataError, answer_unstorable)
     app.register_error_handler(Exception, answer_unexpected)

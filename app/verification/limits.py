@@ -42,4 +42,8 @@ def refuse_flood(services: Services, address: str | None) -> None:
         return
     flood: Flood = services.features.setdefault(Flood, Flood())
     if not flood.admit(address or ""):
-        raise TooMany("There were too many requests from your address. Wait a minute.", code="too_many_requests")
+        raise TooMany(
+            "There were too many requests from your address. Wait a minute.",
+            code="too_many_requests",
+            retry_after=int(WINDOW_SECONDS),
+        )

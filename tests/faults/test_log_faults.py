@@ -55,6 +55,7 @@ class Appenders:
         """Wait until the youngest process has something acknowledged."""
         deadline = time.monotonic() + 60
         while not (self.files[-1].exists() and self.files[-1].stat().st_size):
+            assert self.running[-1].is_alive(), "the process has ended by itself"
             assert time.monotonic() < deadline, "the process acknowledges nothing"
             time.sleep(0.005)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -136,6 +137,30 @@ def test_a_log_whose_head_is_not_the_one_of_its_entries_does_not_open(
         Log.open(engine, origin=ORIGIN, signer=signer)
     with pytest.raises(StorageError, match="entries are missing"):
         breakable_log.append(new_entry(5000))
+
+
+class BusyStorage(SqlLogStorage):
+    """After each read, somebody else has appended an entry and published a checkpoint of it."""
+
+    def __init__(self, engine: Engine, other: Log) -> None:
+        super().__init__(engine)
+        self._other = other
+        self._numbers = itertools.count()
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlReader]:
+        with super().reading() as reader:
+            yield reader
+        appended = self._other.append(new_entry(next(self._numbers)))
+        self._other.checkpoint(at_least=appended.size)
+
+
+def test_a_log_opens_while_another_process_appends_and_publishes(engine: Engine, signer: NoteSigner) -> None:
+    other = Log.open(engine, origin=ORIGIN, signer=signer)
+    other.append(new_entry(1_000))
+    other.checkpoint(at_least=1)
+    opened = Log.open(engine, origin=ORIGIN, signer=signer, storage=BusyStorage(engine, other))
+    assert opened.head()[0] > 1
 
 
 def test_a_log_rolled_back_behind_its_published_checkpoint_does_not_open(

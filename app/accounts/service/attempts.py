@@ -42,7 +42,11 @@ def count_attempt(services: Services, limits: Limits) -> None:
             attempts = session.scalar(statement.returning(AttemptRow.attempts))
             exceeded = exceeded or (attempts or 0) > limits[subject]
     if exceeded:
-        raise TooMany("There were too many attempts. Wait 15 minutes, then try again.", code="too_many_attempts")
+        raise TooMany(
+            "There were too many attempts. Wait 15 minutes, then try again.",
+            code="too_many_attempts",
+            retry_after=WINDOW_MS // 1000,
+        )
 
 
 def forgive_attempt(services: Services, limits: Limits) -> None:

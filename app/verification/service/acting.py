@@ -78,7 +78,7 @@ def act_on_units(
     if kind is None:
         return items
     actor = _actor(services, principal)
-    groups: dict[int, dict[int, int]] = {}
+    groups: dict[int, dict[int, list[int]]] = {}
     for place, item in enumerate(items):
         if item.answer is None:
             continue
@@ -87,12 +87,13 @@ def act_on_units(
         if refusal is not None or unit is None:
             items[place] = BatchItem(replace(item.answer, action=refusal), None)
         else:
-            groups.setdefault(unit.batch_id, {}).setdefault(unit.unit_id, place)
+            groups.setdefault(unit.batch_id, {}).setdefault(unit.unit_id, []).append(place)
     for units in groups.values():
-        places = list(units.values())
-        answers = [answer for place in places if (answer := items[place].answer) is not None]
-        for place, acted in zip(places, _act_together(services, actor, kind, answers, request), strict=True):
-            items[place] = BatchItem(acted, None)
+        answers = [answer for places in units.values() if (answer := items[places[0]].answer) is not None]
+        for places, acted in zip(units.values(), _act_together(services, actor, kind, answers, request), strict=True):
+            for place in places:  # a unit that was scanned twice is acted on once, and told twice
+                answer = items[place].answer
+                items[place] = BatchItem(None if answer is None else replace(answer, action=acted.action), None)
     return items
 
 
@@ -184,15 +185,32 @@ def _act_together(
         )
     except AppError as refusal:
         outcome = ActionOutcome(request.action.value, recorded=False, code=refusal.code, message=refusal.sentence())
-    else:
-        outcome = ActionOutcome(
-            request.action.value,
-            recorded=True,
-            event_id=recorded.event_id,
-            log_index=recorded.log_index,
-            replayed=recorded.replayed,
-        )
-    return [replace(answer, action=outcome) for answer in answers]
+        return [replace(answer, action=outcome) for answer in answers]
+    outcome = ActionOutcome(
+        request.action.value,
+        recorded=True,
+        event_id=recorded.event_id,
+        log_index=recorded.log_index,
+        replayed=recorded.replayed,
+    )
+    named = _units_named(services, recorded, goods)
+    return [
+        replace(answer, action=outcome if answer.unit and answer.unit.unit_id in named else _key_reused(request.action))
+        for answer in answers
+    ]
+
+
+def _units_named(services: Services, recorded: facts.RecordedEvent, goods: facts.Goods) -> frozenset[int]:
+    """The units that the event is about: an earlier request with the same key may have named others."""
+    if not recorded.replayed:
+        return frozenset(goods.unit_ids)
+    with Session(services.engine) as session:
+        return frozenset(facts.find_event(session, recorded.event_id).unit_ids)
+
+
+def _key_reused(action: Action) -> ActionOutcome:
+    message = str(gettext("This key was used before for other units; nothing is recorded about this one."))
+    return ActionOutcome(action.value, recorded=False, code="idempotency_key_reused", message=message)
 
 
 def _goods(answers: Sequence[VerdictAnswer]) -> facts.Goods:

@@ -5,8 +5,10 @@ import json
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import DataError
 
 from app.core.authorisation import Role, public
+from app.core.errors import TooMany
 from app.core.http import MAX_BODY
 from app.core.services import Services
 from tests.builders import api_key, bearer, on_sqlite
@@ -191,3 +193,48 @@ def test_every_parameter_of_the_openapi_document_stands_where_openapi_3_allows_i
     assert placed <= {"query", "header", "path", "cookie"}
     upload = paths["/v1/imports"]["post"]["requestBody"]["content"]
     assert list(upload) == ["multipart/form-data"]
+
+
+@pytest.mark.parametrize("address", ["/v1/batches/%00", "/v1/products?q=a%00b", "/jobs/%00", "/verify/01/%00"])
+def test_an_address_with_a_nul_is_refused_before_any_database_is_asked(client: FlaskClient, address: str) -> None:
+    refused = client.get(address, headers={"Accept": "application/json"})
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "unstorable")
+
+
+def test_no_text_of_an_account_holds_a_nul(client: FlaskClient, services: Services) -> None:
+    owner = bearer(api_key(services, Role.OWNER))
+    for url, entry in (
+        ("/v1/rights", {"kind": "prefix", "value": "95299", "evidence": "certi\0ficate"}),
+        ("/v1/rights/delegations", {"gtin": "1", "to": "AB\0", "quota": 1, "valid_until": "2100-01-01T00:00:00Z"}),
+        ("/v1/keys/7/revocation", {"reason": "lost\0"}),
+    ):
+        refused = client.post(url, json=entry, headers=owner)
+        assert refused.status_code == 422
+        assert "NUL" in refused.get_json()["errors"][0]["message"]
+
+
+def test_a_value_that_only_the_database_refuses_is_the_callers_mistake(app: Flask) -> None:
+    @public
+    def refused_by_the_database() -> str:
+        raise DataError("SELECT :name", {"name": "\0"}, ValueError("text fields cannot contain NUL"))
+
+    app.add_url_rule("/v1/refused", view_func=refused_by_the_database)
+    answer = app.test_client().get("/v1/refused")
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "unstorable")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_who_asks_too_often_is_told_when_to_come_back(app: Flask, accept: str) -> None:
+    @public
+    def refused() -> str:
+        raise TooMany("There were too many requests from your address. Wait a minute.", retry_after=60)
+
+    app.add_url_rule("/too-often", view_func=refused)
+    answer = app.test_client().get("/too-often", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+
+
+def test_a_key_number_beyond_four_bytes_names_no_key(client: FlaskClient, services: Services) -> None:
+    owner = bearer(api_key(services, Role.OWNER))
+    for number in (2**32, 2**63, 10**30):
+        assert client.post(f"/v1/keys/{number}/rotation", headers=owner).status_code == 404

@@ -79,11 +79,10 @@ def test_malformed_text_is_400_and_a_wrong_shape_422(client: FlaskClient, world:
     refused = client.post("/v1/verify", json={"code": "https://localhost/01/123/21/X"})
     assert refused.status_code == 400
     assert refused.get_json()["code"]
-    shapes: list[object] = [{}, {"code": 7}, {"code": ""}, {"code": "x", "surprise": 1}, {"code": "x" * 2049}]
+    shapes: list[object] = [{}, {"code": 7}, {"code": ""}, {"code": "x", "surprise": 1}, {"code": "x" * 2049}, []]
     for body in shapes:
         assert client.post("/v1/verify", json=body).status_code == 422, body
     assert client.post("/v1/verify", data="{", content_type="application/json").status_code == 400
-    assert client.post("/v1/verify", json=[]).status_code == 400, "as everywhere: a body is an object"
     assert client.post("/v1/verify", data="{}").status_code == 400
 
 

@@ -230,6 +230,7 @@ def test_a_batch_is_answered_in_its_order_and_sold_with_one_event(world: World) 
     assert outcomes[0] is True
     assert outcomes[2] is True
     assert outcomes[3] is False
+    assert outcomes[4] is True, "scanned twice, sold once, told twice"
     assert world.ask(world.codes[1]).verdict.status == {Status.SOLD}
     size = world.services.log.head()[0]
     again = service.act_on_units(
@@ -238,6 +239,18 @@ def test_a_batch_is_answered_in_its_order_and_sold_with_one_event(world: World) 
     assert again[0].answer is not None
     assert again[0].answer.replayed
     assert world.services.log.head()[0] == size, "a repeated batch records nothing"
+
+
+def test_a_key_that_comes_again_with_other_units_acknowledges_nothing_for_them(world: World) -> None:
+    shop, request = world.shop(), ScanRequest(action=Action.SELL, key="b1")
+    service.act_on_units(world.services, texts=world.codes[:2], principal=shop, request=request)
+    items = service.act_on_units(world.services, texts=world.codes[1:3], principal=shop, request=request)
+    acts = [item.answer.action for item in items if item.answer and item.answer.action]
+    assert [(act.recorded, act.replayed, act.code) for act in acts] == [
+        (True, True, None),
+        (False, False, "idempotency_key_reused"),
+    ]
+    assert Status.SOLD not in world.ask(world.codes[2]).verdict.status
 
 
 def test_a_look_records_nothing(world: World) -> None:
