@@ -14,13 +14,16 @@ import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
 from app.core import jobs
 from app.core.config import Settings
 from app.core.services import Services
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 RESTART_PAUSE_SECONDS = 1.0
 IDLE_POLL_SECONDS = 0.25
@@ -108,22 +111,30 @@ def _stop_all(children: list[subprocess.Popen[bytes]]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _end_with_keeper() -> None:
-    """Have the kernel send SIGTERM when the keeper is gone, even killed: an orphan would keep the port (Linux only)."""
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent is gone, even killed: an orphan would keep the port (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def answering_app() -> "Flask":
+    """The application inside one of the server's processes; it ends with the process that started it."""
+    from app import create_app  # noqa: PLC0415
+
+    _end_with_parent()
+    return create_app()
+
+
 def run_http(settings: Settings) -> None:
     """Serve HTTP in this process and its children. One thread a process: more raise the tail latency."""
-    _end_with_keeper()
+    _end_with_parent()
     # The keeper does not need these; they are imported where they run.
     from granian import Granian  # noqa: PLC0415
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
     Granian(
-        "app:create_app",
+        "app.server:answering_app",
         factory=True,
         interface=Interfaces.WSGI,
         address=settings.host,

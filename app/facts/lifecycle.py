@@ -14,6 +14,18 @@ from app.facts.vocabulary import EVENT_RULES, UNDO_DAYS, EventKind, Status
 _DAY_MS = 86_400_000
 _SALES = frozenset({EventKind.SOLD, EventKind.DISPENSED})
 _DETAINED = frozenset({Status.HELD, Status.SEIZED})
+_FOR_THE_DETAINER = frozenset(
+    {
+        EventKind.HELD,
+        EventKind.SEIZED,
+        EventKind.ACTIVATED,
+        EventKind.RETURNED,
+        EventKind.EXPORTED,
+        EventKind.SAMPLED,
+        EventKind.DESTROYED,
+    }
+)
+"""What only the authority may do with goods that it detains. A sale is no such act: that it happened is evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ def _check_order(state: UnitState, event: LifeEvent) -> None:
         if not statuses & _DETAINED:
             raise Conflict("This unit is neither held nor seized.", code="not_detained")
         _check_same_authority(state, event)
-    elif kind in (EventKind.HELD, EventKind.SEIZED) and statuses & _DETAINED:
+    elif statuses & _DETAINED and kind in _FOR_THE_DETAINER:
         _check_same_authority(state, event)
     elif kind is EventKind.UNLOCKED and not statuses & EVENT_RULES[kind].takes:
         raise Conflict("This unit is not locked.", code="not_locked")

@@ -130,6 +130,17 @@ def test_a_killed_keeper_leaves_no_orphan_that_holds_the_port(server: Server) ->
     socket.create_server(("127.0.0.1", server.port)).close()
 
 
+def test_no_answering_process_outlives_keeper_and_http_parent_killed_together(server: Server) -> None:
+    parents = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children()]
+    answering = server.children()
+    for process in parents:
+        process.kill()
+    server.process.wait(5)
+    _, alive = psutil.wait_procs(answering, timeout=PATIENCE_SECONDS)
+    assert alive == []
+    socket.create_server(("127.0.0.1", server.port)).close()
+
+
 def test_a_port_that_is_taken_ends_with_one_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -82,6 +82,16 @@ def test_only_the_authority_that_detains_releases(detention: EventKind) -> None:
     assert released.detained_by is None
 
 
+@pytest.mark.parametrize("kind", [EventKind.DESTROYED, EventKind.EXPORTED, EventKind.RETURNED, EventKind.SAMPLED])
+def test_goods_that_an_authority_holds_stay_where_they_are(kind: EventKind) -> None:
+    held = after(event(EventKind.HELD, by=AUTHORITY))
+    with pytest.raises(Conflict) as refusal:
+        next_state(held, event(kind))
+    assert refusal.value.code == "detained_by_another"
+    assert next_state(held, event(kind, by=AUTHORITY)).statuses != held.statuses
+    assert Status.SOLD in next_state(held, event(EventKind.SOLD)).statuses  # that it happened all the same is evidence
+
+
 def test_nothing_is_released_that_is_not_detained() -> None:
     for kind, code in (
         (EventKind.RELEASED, "not_detained"),
