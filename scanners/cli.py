@@ -29,6 +29,7 @@ from scanners.trust import TrustError, TrustList
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 COLOURS = {"PASS": "green", "CHECK": "yellow", "STOP": "bold red"}
+PIPED_WIDTH = 400
 MAX_STANDARD_INPUT = 16 * 1024 * 1024
 STANDARD_INPUT = Path("-")
 UNREAD = "UNREAD"
@@ -218,7 +219,8 @@ def _print(rows: Sequence[Row]) -> None:
         page = "" if row.page is None else str(row.page)
         verdict = Text(_visible(row.summary), style=COLOURS.get(row.summary, ""))
         table.add_row(*map(_cell, (file, page)), verdict, *map(_cell, (row.authenticity, row.sentence, short)))
-    console = Console()
+    # Whole when it goes to a file or another program: only a terminal has an edge to fit.
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table)
     counts = {word: sum(row.summary == word for row in rows) for word in COLOURS}
     console.print(", ".join(f"{count} {word}" for word, count in counts.items()))

@@ -24,6 +24,7 @@ import pypdfium2
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
+from scanners.codes.check_digits import has_valid_check_digit
 from scanners.hard_images import second_looks
 
 MAXIMUM_BYTES: Final = 64 * 1024 * 1024
@@ -66,6 +67,8 @@ _FORMATS: Final = zxingcpp.BarcodeFormats(
 _MATRIX_FORMATS: Final = zxingcpp.BarcodeFormats(
     [zxingcpp.BarcodeFormat.QRCodeModel2, zxingcpp.BarcodeFormat.DataMatrix]
 )
+
+_MATRIX_NAMES: Final = frozenset({"QRCode", "DataMatrix", "Aztec", "PDF417"})
 
 # What Pillow's decoders raise on damaged files, beside its own UnidentifiedImageError (an OSError).
 _DECODER_ERRORS: Final = (
@@ -192,7 +195,8 @@ def decode(
         try_invert=again,
         binarizer=zxingcpp.Binarizer.LocalAverage if again else zxingcpp.Binarizer.GlobalHistogram,
     )
-    return [_found(barcode, page, dpi) for barcode in barcodes if barcode.valid]
+    found = [_found(barcode, page, dpi) for barcode in barcodes if barcode.valid]
+    return [symbol for symbol in found if not _is_phantom(symbol, found)]
 
 
 @contextmanager
@@ -368,6 +372,29 @@ def _found(barcode: zxingcpp.Barcode, page: int, dpi: int | None) -> FoundSymbol
         format=barcode.format.name,
         symbology_identifier=barcode.symbology_identifier,
         dpi=dpi,
+    )
+
+
+def _is_phantom(symbol: FoundSymbol, found: Sequence[FoundSymbol]) -> bool:
+    """Tell a linear symbol that the decoder saw in something else.
+
+    The modules of one matrix symbol in seven hundred contain a row that reads as a short Interleaved 2 of 5, which has
+    no check of its own: only GTIN-14s with their check digit are symbols of this field, and no linear symbol is
+    printed inside a matrix symbol.
+    """
+    if symbol.format in _MATRIX_NAMES:
+        return False
+    if symbol.format.startswith("ITF") and not (len(symbol.text) == 14 and has_valid_check_digit(symbol.text)):
+        return True
+    return any(_holds(other, *symbol.centre) for other in found if other.format in _MATRIX_NAMES)
+
+
+def _holds(symbol: FoundSymbol, x: float, y: float) -> bool:
+    """Whether a point lies inside the symbol's four corners, given clockwise."""
+    corners = symbol.position
+    return all(
+        (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) >= 0
+        for (x1, y1), (x2, y2) in zip(corners, (*corners[1:], corners[0]), strict=True)
     )
 
 

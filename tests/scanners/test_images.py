@@ -1,6 +1,7 @@
 """Codes in images, PDFs and folders: read where they are, refused with a reason where they are not."""
 
 import io
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -144,6 +145,29 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
     file = tmp_path / "label.png"
     file.write_bytes(picture())
     assert [found.text for found in read_symbols(file)] == [CODE]
+
+
+def signed_texts(seed: int, count: int) -> list[str]:
+    """Texts like those of signed codes, always the same for a seed."""
+    generator = random.Random(seed)  # noqa: S311  test data
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    texts = []
+    for _ in range(count):
+        serial = "".join(generator.choice(alphabet) for _ in range(17))
+        texts.append(f"HTTP://127.0.0.1:8000/01/09521234000013/21/{serial}?S={generator.randrange(10**166):0167d}")
+    return texts
+
+
+def test_no_linear_symbol_is_seen_in_the_modules_of_a_matrix_symbol() -> None:
+    texts = signed_texts(0, 440)
+    for number in (45, 197, 276, 439):  # in each of these the decoder sees an Interleaved 2 of 5 of four digits
+        assert [symbol.text for symbol in read_symbols(png(texts[number], module_pixels=4))] == [texts[number]]
+
+
+@pytest.mark.parametrize(("digits", "read"), [("09521234000013", True), ("09521234000014", False), ("952123", False)])
+def test_interleaved_two_of_five_is_read_only_where_it_is_a_gtin(digits: str, read: bool) -> None:
+    found = read_symbols(symbol_image(digits, zxingcpp.BarcodeFormat.ITF))
+    assert [symbol.text for symbol in found] == ([digits] if read else [])
 
 
 def test_an_image_without_a_code_is_no_error() -> None:
