@@ -15,7 +15,7 @@ from functools import lru_cache
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ledger.audit_entries import check_bodies, check_duplicates, check_leaves, commitments_of, read_rows, read_tiles
+from ledger.audit_entries import check_bodies, check_duplicates, check_erasures, check_leaves, read_tiles
 from ledger.audit_report import AuditReport, Fault, FaultCode
 from ledger.checkpoint import open_checkpoint
 from ledger.edge import TILE_WIDTH, Edge, chain_hashes
@@ -24,7 +24,7 @@ from ledger.leaf import FIRST_PREV
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_inclusion
 from ledger.note import NoteVerifier
 from ledger.storage.sql import SqlLogStorage, SqlReader
-from ledger.storage.tables import ledger_checkpoints, ledger_entries, ledger_heads, ledger_tiles
+from ledger.storage.tables import ledger_checkpoints, ledger_entries, ledger_heads, ledger_tags, ledger_tiles
 from ledger.tiles import LOG_HEIGHT, TileBuilder, inclusion_path, tree_root
 
 __all__ = ["AuditReport", "Fault", "FaultCode", "audit"]
@@ -106,21 +106,22 @@ class _Audit:
         previous_head = self._check_marks(builder, [], start - 1, start, None if start else 0)
         for at in range(start, self._size, CHUNK):
             stop = min(at + CHUNK, self._size)
-            rows = read_rows(self._connection, at, stop)
-            if missing := sorted(set(range(at, stop)) - {row[0] for row in rows}):
+            rows = self._reader.entries(at, stop)
+            if missing := sorted(set(range(at, stop)) - {row.entry for row in rows}):
                 message = f"missing, with {len(missing) - 1} more up to entry {stop}; what follows was not checked"
                 self._report.add(FaultCode.ENTRY_MISSING, f"ledger_entries {missing[0]}", message)
                 return
-            check_bodies(rows, self._report)
+            contents = check_bodies(self._reader, rows, self._report)
             tiles = read_tiles(self._connection, 0, at // TILE_WIDTH, stop // TILE_WIDTH)
-            hashes = check_leaves(last, at, commitments_of(rows, self._report), tiles, self._report)
+            hashes = check_leaves(last, at, contents, tiles, self._report)
             last = hashes[-1]
             previous_head = self._check_marks(builder, hashes, at, stop, previous_head)
             self._check_tiles_above(builder)
             self._report.entries += len(rows)
             if progress is not None:
                 progress(stop - start, self._size - start)
-        self._check_surplus()
+        check_erasures(self._reader, start, self._report)
+        self._check_surplus(start)
         check_duplicates(self._connection, self._report)
 
     def check_sample(self, count: int) -> None:
@@ -217,8 +218,12 @@ class _Audit:
                 elif stored != tile.data:
                     self._report.add(FaultCode.TILE_CONTENT, where, "the hashes are not those of the entries")
 
-    def _check_surplus(self) -> None:
-        """Look for rows beyond the head."""
+    def _check_surplus(self, start: int) -> None:
+        """Look for rows beyond the head, and for tags that no entry from `start` on bears."""
+        filed = self._connection.execute(select(func.count()).where(ledger_tags.c.index >= start)).scalar_one()
+        if filed > self._report.tags:
+            message = f"{filed} tags are filed, the entries bear {self._report.tags}"
+            self._report.add(FaultCode.TAG_SURPLUS, "ledger_tags", message)
         entries, tiles = ledger_entries.c, ledger_tiles.c
         for condition in (entries.index >= self._size, entries.index < 0):
             index = self._connection.execute(select(func.min(entries.index)).where(condition)).scalar()
@@ -241,15 +246,15 @@ class _Audit:
 
     def _check_one(self, index: int) -> None:
         """Check one entry: its body, its leaf in the tile, and the path up to the head."""
-        rows = read_rows(self._connection, index, index + 1)
+        rows = self._reader.entries(index, index + 1)
         if not rows:
             self._report.add(FaultCode.ENTRY_MISSING, f"ledger_entries {index}", "missing")
             return
-        check_bodies(rows, self._report)
+        contents = check_bodies(self._reader, rows, self._report)
         where, root = f"ledger_entries {index}", bytes.fromhex(self._report.root)
         try:
             last = self._leaf_hash(index - 1) if index else FIRST_PREV
-            [leaf] = chain_hashes(last, commitments_of(rows, self._report))
+            [leaf] = chain_hashes(last, contents)
             path = inclusion_path(self._read_tile, LOG_HEIGHT, index, self._size)
             verify_inclusion(leaf=leaf, index=index, size=self._size, path=path, root=root)
         except LedgerError as error:
@@ -277,4 +282,4 @@ class _Audit:
             return stored[: width * HASH_SIZE]
         last = self._read_tile(0, index - 1, TILE_WIDTH)[-HASH_SIZE:] if index else FIRST_PREV
         rows = self._reader.entries(start, start + width)
-        return b"".join(chain_hashes(last, [row.commitment() for row in rows]))
+        return b"".join(chain_hashes(last, [row.content() for row in rows]))

@@ -18,9 +18,12 @@ class FaultCode(StrEnum):
     ENTRY_CONTENT = "entry.content"
     ENTRY_BODY = "entry.body"
     ENTRY_STATEMENT_KEY = "entry.statement_key"
-    ENTRY_SUBJECT_KEY = "entry.subject_key"
+    ENTRY_TAG = "entry.tag"
     ENTRY_SUBJECT_CHAIN = "entry.subject_chain"
     ENTRY_DUPLICATE = "entry.duplicate"
+    TAG_SURPLUS = "tag.surplus"
+    ERASURE_UNDONE = "erasure.undone"
+    ERASURE_UNLOGGED = "erasure.unlogged"
     TILE_MISSING = "tile.missing"
     TILE_CONTENT = "tile.content"
     TILE_SURPLUS = "tile.surplus"
@@ -50,6 +53,7 @@ class AuditReport:
     size: int = 0
     root: str = ""
     entries: int = 0
+    tags: int = 0
     tiles: int = 0
     heads: int = 0
     checkpoints: int = 0

@@ -15,13 +15,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, sign_checkpoint
 from ledger.edge import Edge
-from ledger.errors import LedgerError, LogUnavailable
+from ledger.errors import LedgerError, LogFrozen, LogUnavailable
 from ledger.group import GroupQueue, Ticket
-from ledger.leaf import SALT_SIZE, Body
+from ledger.leaf import SALT_SIZE, Body, subject_tag
 from ledger.note import NoteSigner
-from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter
+from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter, TagRow
+from ledger.strict import encode_base64
+from ledger.subjects import Counts
 
 MAX_GROUP = 256
 """Entries in one transaction, unless a single call brings more."""
@@ -32,8 +34,6 @@ MAX_ENTRIES_A_CALL = 4_096
 PUBLISH_INTERVAL_MS = 1_000
 """A checkpoint is published at most this often."""
 
-_UNLINKED = b'"subject_prev":null}'
-
 Apply = Callable[[Connection, int], Any]
 
 
@@ -41,11 +41,12 @@ Apply = Callable[[Connection, int], Any]
 class NewEntry:
     """A statement to be recorded.
 
-    kind, subject (32 bytes) and key_id are those of `ledger.leaf.Body`; statement is a compact JWS as signed.
+    kind and key_id are those of `ledger.leaf.Body`; subjects (32 bytes each) what it is about, ascending and each
+    once; statement is a compact JWS as signed.
     """
 
     kind: str
-    subject: bytes
+    subjects: tuple[bytes, ...]
     statement: bytes
     key_id: str
 
@@ -53,11 +54,6 @@ class NewEntry:
 def statement_key(statement: bytes) -> int:
     """Give the short key under which a statement is found again (signed 64-bit)."""
     return int.from_bytes(sha256(statement).digest()[:8], "big", signed=True)
-
-
-def subject_key(subject: bytes) -> int:
-    """Give the short key under which the entries about a subject are found (signed 64-bit)."""
-    return int.from_bytes(subject[:8], "big", signed=True)
 
 
 @dataclass(slots=True)
@@ -72,16 +68,15 @@ class Outcome:
 class Submission(Ticket):
     """The entries of one call, with room for what became of them."""
 
-    __slots__ = ("apply", "bodies", "checkpoint", "entries", "error", "keys", "outcomes", "publish", "salts")
+    __slots__ = ("apply", "checkpoint", "entries", "error", "keys", "outcomes", "publish", "salts", "starts", "texts")
 
     def __init__(self, entries: Sequence[NewEntry], *, apply: Apply | None = None, publish: bool = False) -> None:
         super().__init__(max(1, len(entries)))
         # All that needs no lock is done here, in the caller's own time: a malformed entry is refused at once.
-        self.bodies = [
-            Body(entry.kind, entry.subject, None, entry.statement, entry.key_id).to_bytes() for entry in entries
-        ]
+        self.starts = [_body_start(entry) for entry in entries]
+        self.texts = [[encode_base64(subject) for subject in entry.subjects] for entry in entries]
         self.entries = entries
-        self.keys = [(statement_key(entry.statement), subject_key(entry.subject)) for entry in entries]
+        self.keys = [statement_key(entry.statement) for entry in entries]
         random = os.urandom(SALT_SIZE * len(entries))
         self.salts = [random[at : at + SALT_SIZE] for at in range(0, len(random), SALT_SIZE)]
         self.apply = apply
@@ -98,9 +93,12 @@ class _Group:
     base: int
     known: dict[bytes, int]
     """Statement -> index, of those recorded before and of those of this group so far."""
-    latest: dict[int, int]
-    """Subject key -> index of its latest entry."""
+    counts: dict[bytes, int]
+    """Subject -> how many entries there are about it."""
     rows: list[EntryRow] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    """Of each row, what its leaf says besides `prev`."""
+    tags: list[TagRow] = field(default_factory=list)
 
 
 class Committer:
@@ -114,6 +112,7 @@ class Committer:
         self._queue = GroupQueue(self._run, limit=MAX_GROUP)
         self._edge_lock = threading.Lock()
         self._edge = Edge.empty()
+        self._counts = Counts()
         self._published_at = 0
         os.register_at_fork(after_in_child=self._renew_lock)
 
@@ -153,24 +152,53 @@ class Committer:
         with self._storage.writing() as writer:
             # A crash up to COMMIT loses nothing: no row is visible and nobody was told anything.
             head = writer.head()
-            edge = self._edge.advanced(writer, head).copy()
-            additions = _collect(writer, group, edge.size)
+            before = self._edge.advanced(writer, head)
+            edge = before.copy()
+            additions = self._collect(writer, group, edge.size)
             now = int(self._clock() * 1000)
             if additions.rows:
-                edge.extend(row.commitment() for row in additions.rows)
+                if writer.frozen():
+                    raise LogFrozen("this log has been frozen: it takes no more entries")
+                leaves = edge.extend(additions.contents)
                 writer.add_entries(additions.rows)
+                writer.add_tags(additions.tags)
                 writer.add_tiles(edge.take_full())
                 writer.add_head(Head(edge.size, additions.base, edge.root, now))
             checkpoint = self.sign(edge)
+            if additions.rows:
+                # What is about to be acknowledged is proved first, as its receiver would: by signature and path.
+                signed = open_checkpoint(checkpoint.note_text, self._signer.verifier, origin=self._origin).checkpoint
+                before.prove_growth(leaves, signed.root, writer)
             published = self._publish(writer, checkpoint, now, force=any(ticket.publish for ticket in group))
             # A crash while the block ends is the one moment of doubt: COMMIT may or may not have reached the disk.
             # The caller was not told; when it asks again, the statement's key finds the entry or the way is free.
         # From here on the group is durable. A crash now loses only the answers; asking again gives them.
         self._advance_to(edge)
+        self._counts.remember(additions.counts)
         if published:
             self._published_at = now
         for submission in group:
             submission.checkpoint = checkpoint
+
+    def _collect(self, writer: LogWriter, group: list[Submission], base: int) -> _Group:
+        """Decide the index of each entry, run what its caller wants done with it, and build the rows."""
+        subjects = {subject for ticket in group for entry in ticket.entries for subject in entry.subjects}
+        additions = _Group(
+            base=base,
+            known=_find(writer, {statement: key for ticket in group for statement, key in _statements(ticket)}),
+            counts=self._counts.look_up(subjects, writer.find_tags),
+        )
+        if any(ticket.apply for ticket in group):
+            writer.keep()
+        for submission in group:
+            submission.outcomes = []
+            if submission.apply is None:
+                submission.outcomes = [_add(submission, at, additions) for at in range(len(submission.entries))]
+            elif (first := additions.known.get(submission.entries[0].statement)) is not None:
+                submission.outcomes = [Outcome(first, duplicate=True)]
+            else:
+                _apply(writer, submission, submission.apply, additions)
+        return additions
 
     def _publish(self, writer: LogWriter, checkpoint: SignedCheckpoint, now: int, *, force: bool) -> bool:
         """Add the checkpoint to those published, if one is due. A clock set back makes one due as well."""
@@ -218,26 +246,6 @@ class Committer:
         self._edge_lock = threading.Lock()
 
 
-def _collect(writer: LogWriter, group: list[Submission], base: int) -> _Group:
-    """Decide the index of each entry, run what its caller wants done with it, and build the rows."""
-    additions = _Group(
-        base=base,
-        known=_find(writer, {statement: key for ticket in group for statement, key in _statements(ticket)}),
-        latest=writer.latest_by_subject({subject for ticket in group for _, subject in ticket.keys}),
-    )
-    if any(ticket.apply for ticket in group):
-        writer.keep()
-    for submission in group:
-        submission.outcomes = []
-        if submission.apply is None:
-            submission.outcomes = [_add(submission, at, additions) for at in range(len(submission.entries))]
-        elif (first := additions.known.get(submission.entries[0].statement)) is not None:
-            submission.outcomes = [Outcome(first, duplicate=True)]
-        else:
-            _apply(writer, submission, submission.apply, additions)
-    return additions
-
-
 def _apply(writer: LogWriter, submission: Submission, apply: Apply, additions: _Group) -> None:
     """Do the caller's part under a savepoint: if it fails, it fails alone."""
     try:
@@ -256,25 +264,31 @@ def _apply(writer: LogWriter, submission: Submission, apply: Apply, additions: _
 
 def _add(submission: Submission, at: int, additions: _Group) -> Outcome:
     """Give one entry its index, or find that it has one."""
-    entry, (key, subject) = submission.entries[at], submission.keys[at]
+    entry, key, salt = submission.entries[at], submission.keys[at], submission.salts[at]
     index = additions.base + len(additions.rows)
     first = additions.known.setdefault(entry.statement, index)
     if first != index:
         return Outcome(first, duplicate=True)
-    body = submission.bodies[at]
-    if (previous := additions.latest.get(subject)) is not None:
-        body = _link(body, previous)
-    additions.rows.append(EntryRow(index, key, subject, submission.salts[at], body))
-    additions.latest[subject] = index
+    counts, pairs, tags = additions.counts, [], []
+    for subject, text in zip(entry.subjects, submission.texts[at], strict=True):
+        sequence = counts[subject]
+        counts[subject] = sequence + 1
+        pairs.append(f'["{text}",{sequence}]')
+        tags.append(subject_tag(subject, sequence))
+    body = b"".join((submission.starts[at], ",".join(pairs).encode("ascii"), b"]}"))
+    additions.rows.append(EntryRow(index, key, salt, body))
+    additions.contents.append(b"".join((sha256(salt + body).digest(), *tags)))
+    additions.tags += [TagRow(tag, index) for tag in tags]
     return Outcome(index, duplicate=False)
 
 
-def _link(body: bytes, previous: int) -> bytes:
-    """Put the index of the subject's previous entry into a body made without one: its last member, being sorted."""
-    start = body.removesuffix(_UNLINKED)
-    if len(start) == len(body):
-        raise ValueError("this body already names a previous entry")
-    return b'%b"subject_prev":%d}' % (start, previous)
+def _body_start(entry: NewEntry) -> bytes:
+    """Give the canonical body up to its subjects, which are its last member; refuse a malformed entry.
+
+    Which entry about its subjects it will be is not known before it has the log's lock.
+    """
+    body = Body(entry.kind, tuple((subject, 0) for subject in entry.subjects), entry.statement, entry.key_id).to_bytes()
+    return body[: body.rindex(b'"subjects":[') + len(b'"subjects":[')]
 
 
 def _find(writer: LogWriter, statements: dict[bytes, int]) -> dict[bytes, int]:
@@ -287,13 +301,13 @@ def _find(writer: LogWriter, statements: dict[bytes, int]) -> dict[bytes, int]:
         row = writer.entries(index, index + 1)[0]
         for statement in by_key[key]:
             # An erased body can no longer be compared; its key speaks for it.
-            if row.body is None or Body.from_bytes(row.body).statement == statement:
+            if row.erased or Body.from_bytes(row.body).statement == statement:
                 found.setdefault(statement, index)
     return found
 
 
 def _statements(submission: Submission) -> Iterable[tuple[bytes, int]]:
-    for entry, (key, _) in zip(submission.entries, submission.keys, strict=True):
+    for entry, key in zip(submission.entries, submission.keys, strict=True):
         yield entry.statement, key
 
 

@@ -6,15 +6,16 @@ publishes it when the database has committed. So readers need no lock, and a rol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 
 from ledger.errors import StorageError
 from ledger.leaf import FIRST_PREV, Leaf
-from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root
+from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_append
 from ledger.storage.interface import Head, LogReader
 from ledger.tiles import LOG_HEIGHT, Tile, TileBuilder
+from ledger.tiles import peaks as tile_peaks
 
 TILE_WIDTH = 1 << LOG_HEIGHT
 TILE_BYTES = TILE_WIDTH * HASH_SIZE
@@ -22,7 +23,7 @@ TILE_BYTES = TILE_WIDTH * HASH_SIZE
 MAX_CATCH_UP = 4 * TILE_WIDTH
 """Another process's entries are read one by one up to this many; beyond, the edge is loaded afresh from tiles."""
 
-_LEAF_START = b"\x00\x01"  # the RFC 6962 leaf prefix and the version of our leaf
+_LEAF_START = b"\x00\x02"  # the RFC 6962 leaf prefix and the version of our leaf
 
 
 class Edge:
@@ -50,9 +51,7 @@ class Edge:
 
         def read_tile(level: int, index: int, width: int) -> bytes:
             if level == 0:
-                return b"".join(
-                    chain_hashes(last, _commitments(reader, index * TILE_WIDTH, index * TILE_WIDTH + width))
-                )
+                return b"".join(chain_hashes(last, _contents(reader, index * TILE_WIDTH, index * TILE_WIDTH + width)))
             # A hash of a level is the root of one full tile of the level below.
             start = index * TILE_WIDTH
             return b"".join(perfect_root(tile) for tile in reader.tile_run(level - 1, start, start + width))
@@ -71,7 +70,7 @@ class Edge:
         if head is None or size < self.size or size - self.size > MAX_CATCH_UP:
             return Edge.load(reader, head)
         edge = self.copy()
-        edge.extend(_commitments(reader, self.size, size))
+        edge.extend(_contents(reader, self.size, size))
         edge.take_full()  # the other process has stored them
         edge._require(head)
         return edge
@@ -90,12 +89,26 @@ class Edge:
         """The root over all leaves. Read it only when the edge has stopped growing."""
         return self._builder.root() if self.size else EMPTY_ROOT
 
-    def extend(self, commitments: Iterable[bytes]) -> None:
-        """Append leaves, each chained to the one before, by their commitments."""
-        hashes = chain_hashes(self.last, commitments)
+    def extend(self, contents: Iterable[bytes]) -> list[bytes]:
+        """Append leaves by their contents (commitment || tags), each chained to the one before; gives their hashes."""
+        hashes = chain_hashes(self.last, contents)
         if hashes:
             self._builder.extend(hashes)
             self.last = hashes[-1]
+        return hashes
+
+    def prove_growth(self, leaves: Sequence[bytes], root: bytes, reader: LogReader) -> None:
+        """Check by a proof that this edge, extended by these leaf hashes, has `root`; raises ProofError.
+
+        It shares nothing with the builder that made `root` but the hash function.
+        """
+
+        def read_tile(level: int, index: int, width: int) -> bytes:
+            partial = self.partial(level, index)
+            return (_tile(reader, level, index) if partial is None else partial)[: width * HASH_SIZE]
+
+        peaks = tile_peaks(read_tile, LOG_HEIGHT, self.size)
+        verify_append(old_size=self.size, old_root=self.root, peaks=peaks, leaves=leaves, new_root=root)
 
     def take_full(self) -> list[Tile]:
         """Hand over the full tiles completed since the last call."""
@@ -117,29 +130,29 @@ class Edge:
             )
 
 
-def chain_hashes(last: bytes, commitments: Iterable[bytes]) -> list[bytes]:
+def chain_hashes(last: bytes, contents: Iterable[bytes]) -> list[bytes]:
     """Hash leaves that follow the leaf with hash `last`, each chained to the one before (same as `Leaf.hash`)."""
     hashes = []
-    for commitment in commitments:
-        last = sha256(_LEAF_START + last + commitment).digest()
+    for content in contents:
+        last = sha256(_LEAF_START + last + content).digest()
         hashes.append(last)
     return hashes
 
 
-def chained_leaves(last: bytes, commitments: Iterable[bytes]) -> list[Leaf]:
+def chained_leaves(last: bytes, contents: Iterable[bytes]) -> list[Leaf]:
     """Give the leaves themselves."""
     leaves = []
-    for commitment in commitments:
-        leaves.append(Leaf(last, commitment))
+    for content in contents:
+        leaves.append(Leaf.from_bytes(b"\x02" + last + content))
         last = leaves[-1].hash()
     return leaves
 
 
-def _commitments(reader: LogReader, start: int, stop: int) -> list[bytes]:
+def _contents(reader: LogReader, start: int, stop: int) -> list[bytes]:
     rows = reader.entries(start, stop)
-    if [row.index for row in rows] != list(range(start, stop)):
+    if [row.entry for row in rows] != list(range(start, stop)):
         raise StorageError(f"entries are missing between {start} and {stop}", fix="Run `marchamo ledger audit --full`.")
-    return [row.commitment() for row in rows]
+    return [row.content() for row in rows]
 
 
 def _tile(reader: LogReader, level: int, index: int) -> bytes:

@@ -42,6 +42,24 @@ class NoteError(LedgerError):
     code = "ledger.note"
 
 
+class UnknownKey(NoteError):
+    """A signed note that none of the keys asked for has signed."""
+
+    code = "ledger.unknown_key"
+
+
+class LogKeyError(LedgerError):
+    """The record of the log's keys contradicts itself, or a key has signed what it was not allowed to."""
+
+    code = "ledger.log_key"
+
+
+class TrustRootError(LedgerError):
+    """A trust root that is malformed, forged, older than the one that is held, or out of its time."""
+
+    code = "ledger.trust_root"
+
+
 class StatementError(LedgerError):
     """A signed statement that is malformed, of another type, or not signed by the key asked for."""
 
@@ -60,6 +78,24 @@ class LogUnavailable(LedgerError):
     code = "ledger.unavailable"
 
 
+class LogReadOnly(LogUnavailable):
+    """This log answers and proves but takes no entries until somebody has looked at what is said here."""
+
+    code = "ledger.read_only"
+
+
+class LogFrozen(LogUnavailable):
+    """The log has ended: it answers and proves for ever and takes no more entries."""
+
+    code = "ledger.frozen"
+
+
+class StateRefused(LedgerError):
+    """What was asked does not fit the state of the log: nothing was changed."""
+
+    code = "ledger.state"
+
+
 class ForkDetected(LedgerError):
     """Two heads of one log contradict each other: the log must not sign any more."""
 
@@ -70,3 +106,27 @@ class EntryNotFound(LedgerError):
     """The index lies beyond the log, or the proof was asked for a size the log does not have."""
 
     code = "ledger.not_found"
+
+
+class PolicyError(LedgerError):
+    """A witness policy that is malformed or cannot be read: nothing starts with it."""
+
+    code = "ledger.policy"
+
+
+class WitnessError(LedgerError):
+    """A witness's own key or state is missing, damaged or another's: it must not cosign."""
+
+    code = "ledger.witness"
+
+
+class BackupError(LedgerError):
+    """A backup that can not be made or put back, or whose files are not those that its manifest names."""
+
+    code = "ledger.backup"
+
+
+class TransportError(LedgerError):
+    """Another server could not be reached, or gave no whole answer in time."""
+
+    code = "ledger.transport"

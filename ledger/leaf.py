@@ -1,25 +1,32 @@
 """The leaf of the log, the commitment inside it, and the body kept beside it.
 
-A leaf is public and says nothing: 65 bytes, `0x01 || prev || commitment`. `prev` is the leaf hash of the preceding
-leaf, so that the leaves form a hash chain inside the one Merkle tree; there is no second structure that could be made
-to disagree with it. The commitment is SHA-256(salt || body): without the salt nobody can test a guessed body.
+A leaf is public and says nothing: `0x02 || prev || commitment || tags`. `prev` is the leaf hash of the preceding leaf,
+so that the leaves form a hash chain inside the one Merkle tree; there is no second structure that could be made to
+disagree with it. The commitment is SHA-256(salt || body): without the salt nobody can test a guessed body. A tag says
+"this is the n-th entry about that subject" to whoever knows the subject, and nothing to anybody else.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 
 from ledger.errors import FormatError
 from ledger.merkle import HASH_SIZE, LEAF_PREFIX, leaf_hash
 from ledger.strict import MAX_INTEGER, decode_base64, decode_json_object, encode_base64, encode_json
 
-LEAF_VERSION = 1
-LEAF_SIZE = 65
+LEAF_VERSION = 2
 SALT_SIZE = 32
 SECRET_SIZE = 32
 SUBJECT_SIZE = 32
+TAG_SIZE = 16
+MAX_SUBJECTS = 1_000
+"""Subjects of one entry: an event names at most so many units."""
+MIN_LEAF_SIZE = 1 + 2 * HASH_SIZE + TAG_SIZE
+MAX_LEAF_SIZE = 1 + 2 * HASH_SIZE + MAX_SUBJECTS * TAG_SIZE
 FIRST_PREV = bytes(HASH_SIZE)
 """`prev` of leaf 0."""
 MAX_BODY_SIZE = 131_072
@@ -27,32 +34,37 @@ MAX_BODY_SIZE = 131_072
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _KEY_ID = re.compile(r"[!-~]{1,128}")
 _STATEMENT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_BODY_MEMBERS = frozenset({"key_id", "kind", "statement", "subject", "subject_prev"})
+_BODY_MEMBERS = frozenset({"key_id", "kind", "statement", "subjects"})
+_TAG_START = b"marchamo subject tag v1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One leaf: the hash of the leaf before it and the commitment to its body, 32 bytes each."""
+    """One leaf: the hash of the leaf before it and the commitment to its body, 32 bytes each, and its tags of 16."""
 
     prev: bytes
     commitment: bytes
+    tags: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
         if len(self.prev) != HASH_SIZE or len(self.commitment) != HASH_SIZE:
             raise FormatError(f"prev and commitment have {HASH_SIZE} bytes each")
+        if not 1 <= len(self.tags) <= MAX_SUBJECTS or any(len(tag) != TAG_SIZE for tag in self.tags):
+            raise FormatError(f"a leaf has 1 to {MAX_SUBJECTS} tags of {TAG_SIZE} bytes")
 
     def to_bytes(self) -> bytes:
-        """Give the 65 bytes that are hashed into the tree."""
-        return b"\x01" + self.prev + self.commitment
+        """Give the bytes that are hashed into the tree."""
+        return b"\x02" + self.prev + self.commitment + b"".join(self.tags)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Leaf:
         """Read a leaf; refuses another length or version with FormatError."""
-        if len(data) != LEAF_SIZE:
-            raise FormatError(f"a leaf has {LEAF_SIZE} bytes, this has {len(data)}")
+        if not MIN_LEAF_SIZE <= len(data) <= MAX_LEAF_SIZE or (len(data) - MIN_LEAF_SIZE) % TAG_SIZE:
+            raise FormatError(f"a leaf has {MIN_LEAF_SIZE} bytes and {TAG_SIZE} for each further tag, not {len(data)}")
         if data[0] != LEAF_VERSION:
             raise FormatError(f"leaf version {data[0]} is not known here")
-        return cls(data[1:33], data[33:])
+        tags = tuple(data[at : at + TAG_SIZE] for at in range(65, len(data), TAG_SIZE))
+        return cls(data[1:33], data[33:65], tags)
 
     def hash(self) -> bytes:
         """Give the RFC 6962 leaf hash."""
@@ -66,32 +78,39 @@ def commitment(salt: bytes, body: bytes) -> bytes:
     return sha256(salt + body).digest()
 
 
+def subject_tag(subject: bytes, sequence: int) -> bytes:
+    """Give the tag (16 bytes) of entry number `sequence`, counted from 0, about a subject (32 bytes)."""
+    return sha256(_TAG_START + subject + sequence.to_bytes(8, "big")).digest()[:TAG_SIZE]
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """What a leaf commits to.
 
-    kind: what is stated ("batch.registered"). subject: HMAC-SHA256, 32 bytes, under a secret that the code or document
-    carries, chosen by the caller. subject_prev: index of the previous entry about the same subject, None for the
-    first. statement: the signed statement (compact JWS), byte for byte as signed. key_id: the signer's key.
+    kind: what is stated ("batch.registered"). statement: the signed statement (compact JWS), byte for byte as signed.
+    key_id: the signer's key. subjects: what the entry is about, ascending; each an HMAC-SHA256 (32 bytes) under a
+    secret that the code or document carries, chosen by the caller, and which entry about it this is, from 0.
     """
 
     kind: str
-    subject: bytes
-    subject_prev: int | None
+    subjects: tuple[tuple[bytes, int], ...]
     statement: bytes
     key_id: str
 
     def __post_init__(self) -> None:
         if not _KIND.fullmatch(self.kind):
             raise FormatError("the kind of a body is a lower-case word such as batch.registered")
-        if len(self.subject) != SUBJECT_SIZE:
-            raise FormatError(f"the subject of a body has {SUBJECT_SIZE} bytes")
-        if self.subject_prev is not None and not 0 <= self.subject_prev <= MAX_INTEGER:
-            raise FormatError("the previous entry of a subject is an index or nothing")
+        check_subjects([subject for subject, _ in self.subjects])
+        if any(not 0 <= sequence <= MAX_INTEGER for _, sequence in self.subjects):
+            raise FormatError("the entries about a subject are counted from 0")
         if not _STATEMENT.fullmatch(self.statement):
             raise FormatError("the statement of a body is a compact JWS")
         if not _KEY_ID.fullmatch(self.key_id):
             raise FormatError("a key id is 1 to 128 visible ASCII characters")
+
+    def tags(self) -> tuple[bytes, ...]:
+        """Give the tags of the leaf, in the order of the subjects."""
+        return tuple(subject_tag(subject, sequence) for subject, sequence in self.subjects)
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes: JSON with sorted members and no white space."""
@@ -100,8 +119,7 @@ class Body:
                 "key_id": self.key_id,
                 "kind": self.kind,
                 "statement": self.statement.decode("ascii"),
-                "subject": encode_base64(self.subject),
-                "subject_prev": self.subject_prev,
+                "subjects": [[encode_base64(subject), sequence] for subject, sequence in self.subjects],
             }
         )
 
@@ -113,17 +131,34 @@ class Body:
         members = decode_json_object(data)
         if members.keys() != _BODY_MEMBERS:
             raise FormatError(f"a body has exactly the members {', '.join(sorted(_BODY_MEMBERS))}")
-        previous = members["subject_prev"]
-        texts = [members[name] for name in ("kind", "subject", "statement", "key_id")]
-        if not all(isinstance(text, str) and text.isascii() for text in texts):
+        kind, statement, key_id = (members[name] for name in ("kind", "statement", "key_id"))
+        if not all(isinstance(text, str) and text.isascii() for text in (kind, statement, key_id)):
             raise FormatError("a text member of the body is not ASCII text")
-        if previous is not None and type(previous) is not int:
-            raise FormatError("the previous entry of a subject is an index or nothing")
-        kind, subject, statement, key_id = texts
-        body = cls(kind, decode_base64(subject), previous, statement.encode("ascii"), key_id)
+        body = cls(kind, _read_subjects(members["subjects"]), statement.encode("ascii"), key_id)
         if body.to_bytes() != data:
             raise FormatError("the body is not in its canonical form")
         return body
+
+
+def check_subjects(subjects: Sequence[bytes]) -> None:
+    """Refuse with FormatError subjects that are none, too many, of another length, or not ascending."""
+    if not 1 <= len(subjects) <= MAX_SUBJECTS:
+        raise FormatError(f"an entry is about 1 to {MAX_SUBJECTS} subjects")
+    if any(len(subject) != SUBJECT_SIZE for subject in subjects):
+        raise FormatError(f"a subject has {SUBJECT_SIZE} bytes")
+    if any(earlier >= later for earlier, later in pairwise(subjects)):
+        raise FormatError("the subjects of an entry stand in ascending order, each once")
+
+
+def _read_subjects(members: object) -> tuple[tuple[bytes, int], ...]:
+    if not isinstance(members, list):
+        raise FormatError("the subjects of a body are a list")
+    subjects = []
+    for pair in members:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str) or type(pair[1]) is not int:
+            raise FormatError("a subject of a body is a pair of a text and a number")
+        subjects.append((decode_base64(pair[0]), pair[1]))
+    return tuple(subjects)
 
 
 class SaltedLeaves:

@@ -26,16 +26,16 @@ from ledger.committer import (
     NewEntry,
     Outcome,
     Submission,
-    subject_key,
 )
 from ledger.edge import TILE_BYTES, TILE_WIDTH, chained_leaves
 from ledger.errors import EntryNotFound, ForkDetected, StorageError
-from ledger.leaf import FIRST_PREV, Body, Leaf
+from ledger.leaf import FIRST_PREV, Body, Leaf, subject_tag
 from ledger.merkle import HASH_SIZE
 from ledger.note import NoteSigner
 from ledger.proof import format_proof
 from ledger.storage.interface import EntryRow, LogStorage
 from ledger.storage.sql import SqlLogStorage
+from ledger.subjects import Counts
 from ledger.tiles import LOG_HEIGHT, consistency_path, inclusion_path, tree_root
 
 __all__ = ["Appended", "Log", "NewEntry", "StoredEntry"]
@@ -188,6 +188,16 @@ class Log:
         self._published = signed, now
         return signed
 
+    def published(self) -> SignedCheckpoint | None:
+        """Give the latest checkpoint that any process has published, read now; publishes none itself."""
+        with self._storage.reading() as reader:
+            row = reader.checkpoint()
+        if row is None:
+            return None
+        if self._published is not None and self._published[0].note_text == row.note:
+            return self._published[0]
+        return open_checkpoint(row.note, self.verifier, origin=self.origin)
+
     def prove(self, index: int, size: int | None = None, *, checkpoint: SignedCheckpoint | None = None) -> str:
         """Give the tlog-proof text of entry `index`.
 
@@ -212,15 +222,15 @@ class Log:
     def entry(self, index: int) -> StoredEntry:
         """Give one entry. Raises EntryNotFound."""
         row = self._rows(index, index + 1)[0]
-        body = None if row.body is None else Body.from_bytes(row.body)
-        return StoredEntry(index, Leaf(self._leaf_hash(index - 1), row.commitment()), body, row.salt)
+        [leaf] = chained_leaves(self._leaf_hash(index - 1), [row.content()])
+        return StoredEntry(index, leaf, None if row.erased else Body.from_bytes(row.body), row.salt)
 
     def entries_of(self, subject: bytes) -> list[int]:
         """Give the indexes of all entries about a subject (32 bytes), in order."""
         with self._storage.reading() as reader:
-            candidates = reader.subject_entries(subject_key(subject))
-            rows = [reader.entries(index, index + 1)[0] for index in candidates]
-        return [row.index for row in rows if row.body is None or Body.from_bytes(row.body).subject == subject]
+            count = Counts().look_up([subject], reader.find_tags)[subject]
+            found = reader.find_tags([subject_tag(subject, number) for number in range(count)])
+        return sorted(found.values())
 
     def tile(self, level: int, index: int, width: int) -> bytes:
         """Give the first `width` hashes (1 to 256) of a tile. Raises EntryNotFound when it has fewer."""
@@ -238,7 +248,7 @@ class Log:
         """Give the leaves of level-0 tile `index`, each behind its length in two bytes (C2SP tlog-tiles)."""
         start = index * TILE_WIDTH
         rows = self._rows(start, start + width)
-        leaves = chained_leaves(self._leaf_hash(start - 1), [row.commitment() for row in rows])
+        leaves = chained_leaves(self._leaf_hash(start - 1), [row.content() for row in rows])
         return b"".join(len(data).to_bytes(2, "big") + data for data in (leaf.to_bytes() for leaf in leaves))
 
     def _checkpoint_of(self, size: int) -> SignedCheckpoint:

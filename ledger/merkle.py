@@ -144,6 +144,41 @@ def verify_consistency(
     _walk_consistency(old_size, new_size, old_root, new_root, path)
 
 
+def verify_append(
+    *, old_size: int, old_root: bytes, peaks: Sequence[bytes], leaves: Sequence[bytes], new_root: bytes
+) -> None:
+    """Check that the tree of `old_size` leaves, extended by these leaf hashes, has `new_root`.
+
+    `peaks` are the roots of the perfect subtrees of the old tree, the greatest first: one for each bit of `old_size`.
+    One proof for all new leaves: each is in the tree, at its place, and nothing before them has changed. Raises
+    ProofError.
+    """
+    _check_number("old size", old_size)
+    heights = [height for height in range(old_size.bit_length() - 1, -1, -1) if old_size >> height & 1]
+    if len(peaks) != len(heights):
+        raise ProofError(f"a tree of {old_size} leaves has {len(heights)} perfect subtrees, not {len(peaks)}")
+    stack = list(zip(heights, peaks, strict=True))
+    if not compare_digest(_fold(stack), old_root):
+        raise ProofError("the subtrees do not give the old root")
+    for leaf in leaves:
+        height, digest = 0, leaf
+        while stack and stack[-1][0] == height:
+            digest = node_hash(stack.pop()[1], digest)
+            height += 1
+        stack.append((height, digest))
+    if not compare_digest(_fold(stack), new_root):
+        raise ProofError("the old tree and the new leaves do not give the new root")
+
+
+def _fold(subtrees: Sequence[tuple[int, bytes]]) -> bytes:
+    if not subtrees:
+        return EMPTY_ROOT
+    digest = subtrees[-1][1]
+    for _, left in reversed(subtrees[:-1]):
+        digest = node_hash(left, digest)
+    return digest
+
+
 def _check_without_path(old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> None:
     if path:
         raise ProofError("a consistency path where none is needed")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import FormatError, ProofError
 from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, Leaf, commitment, unit_leaf_hash
+from ledger.log_keys import LogKeys
 from ledger.merkle import HASH_SIZE, MAX_PATH_LENGTH, verify_inclusion
 from ledger.note import MAX_NOTE_SIZE, NoteVerifier
 from ledger.statement import STATEMENT_TYPE, Statement, read_unverified, verify_statement
@@ -91,7 +92,7 @@ def _read_head(lines: list[str]) -> tuple[bytes | None, int, tuple[bytes, ...]]:
     return extra, index, tuple(decode_base64(line, size=HASH_SIZE) for line in lines)
 
 
-def verify_leaf_proof(text: str | bytes, leaf_hash: bytes, log_verifier: NoteVerifier) -> Checkpoint:
+def verify_leaf_proof(text: str | bytes, leaf_hash: bytes, log_verifier: NoteVerifier | LogKeys) -> Checkpoint:
     """Check that the log signed a tree that holds this leaf; gives the checkpoint.
 
     The index is in `parse_proof(text).index`. Raises NoteError when the checkpoint is not the log's, ProofError when
@@ -100,7 +101,7 @@ def verify_leaf_proof(text: str | bytes, leaf_hash: bytes, log_verifier: NoteVer
     return _verify_parsed(parse_proof(text), leaf_hash, log_verifier)
 
 
-def _verify_parsed(proof: LeafProof, leaf_hash: bytes, log_verifier: NoteVerifier) -> Checkpoint:
+def _verify_parsed(proof: LeafProof, leaf_hash: bytes, log_verifier: NoteVerifier | LogKeys) -> Checkpoint:
     checkpoint = open_checkpoint(proof.checkpoint_note, log_verifier).checkpoint
     verify_inclusion(leaf=leaf_hash, index=proof.index, size=checkpoint.size, path=proof.path, root=checkpoint.root)
     return checkpoint
@@ -224,7 +225,7 @@ def verify_unit_proof(
     proof: UnitProof,
     *,
     content: bytes,
-    log_verifier: NoteVerifier,
+    log_verifier: NoteVerifier | LogKeys,
     statement_key: Ed25519PublicKey | None,
     kind: str | None = None,
 ) -> VerifiedUnit:
@@ -258,7 +259,7 @@ def verify_unit_proof(
         path=proof.batch_path,
         root=root,
     )
-    leaf = Leaf(proof.prev, commitment(proof.batch_entry.salt, proof.batch_entry.body))
+    leaf = Leaf(proof.prev, commitment(proof.batch_entry.salt, proof.batch_entry.body), body.tags())
     leaf_proof = parse_proof(proof.leaf_proof)
     checkpoint = _verify_parsed(leaf_proof, leaf.hash(), log_verifier)
     return VerifiedUnit(checkpoint, leaf_proof.index, body.kind, statement, proof.position)

@@ -70,6 +70,23 @@ def parse_tile_path(path: str) -> tuple[int | str, int, int | None]:
     return level, index, width
 
 
+def format_entry_bundle(entries: Iterable[bytes]) -> bytes:
+    """Write an entry bundle (C2SP tlog-tiles): each entry of at most 65,535 bytes behind its length in two bytes."""
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def parse_entry_bundle(data: bytes, width: int) -> list[bytes]:
+    """Read an entry bundle that should hold `width` entries, no more and no less. Raises FormatError."""
+    entries, at = [], 0
+    while at < len(data) and len(entries) < width:
+        start = at + 2
+        at = start + int.from_bytes(data[at:start], "big")
+        entries.append(data[start:at])
+    if len(entries) != width or at != len(data):
+        raise FormatError(f"this bundle is not one of {width} entries: it is cut off or goes on behind them")
+    return entries
+
+
 def tile_width(height: int, level: int, index: int, size: int) -> int:
     """Count the hashes that tile (level, index) holds in a tree of `size` leaves; 0 where there is no such tile."""
     complete = size >> (height * level)
@@ -112,11 +129,6 @@ class TileBuilder:
                     builder._subtrees.append((height * level + bit, subtree))
                     at += 1 << bit
         return builder
-
-    @property
-    def height(self) -> int:
-        """The height of the tiles."""
-        return self._height
 
     @property
     def size(self) -> int:
@@ -257,6 +269,11 @@ def tree_root(read_tile: ReadTile, height: int, size: int) -> bytes:
     return EMPTY_ROOT if size == 0 else _Tree(read_tile, height, size).range_root(0, size)
 
 
+def peaks(read_tile: ReadTile, height: int, size: int) -> list[bytes]:
+    """Read the roots of the perfect subtrees of the tree of `size` leaves, the greatest first."""
+    return _Tree(read_tile, height, size).perfect_roots(0, size)
+
+
 class _Tree:
     """Hashes of a tree of a given size, read from tiles; lives for one proof and reads each tile once."""
 
@@ -268,17 +285,20 @@ class _Tree:
 
     def range_root(self, start: int, end: int) -> bytes:
         """Root over the leaves [start, end), where start is aligned to a power of two >= end - start."""
-        roots = list(self._perfect_roots(start, end))
+        roots = self.perfect_roots(start, end)
         digest = roots[-1]
         for left in reversed(roots[:-1]):
             digest = node_hash(left, digest)
         return digest
 
-    def _perfect_roots(self, start: int, end: int) -> Iterator[bytes]:
+    def perfect_roots(self, start: int, end: int) -> list[bytes]:
+        """Roots of the perfect subtrees of [start, end), the greatest first."""
+        roots = []
         while start < end:
             level = (end - start).bit_length() - 1
-            yield self._perfect_root(level, start >> level)
+            roots.append(self._perfect_root(level, start >> level))
             start += 1 << level
+        return roots
 
     def _perfect_root(self, level: int, index: int) -> bytes:
         """Root of the 2**level leaves from index * 2**level on: part of one tile, hashed up."""

@@ -85,7 +85,7 @@ def _open_log(url: str) -> Iterator[tuple[Log, Database]]:
 
 def _entry() -> NewEntry:
     number_ = next(_numbers)
-    return NewEntry("bench.event", sha256(b"%d" % number_).digest(), STATEMENT % number_, "bench-key")
+    return NewEntry("bench.event", (sha256(b"%d" % number_).digest(),), STATEMENT % number_, "bench-key")
 
 
 def _acknowledge(log: Log, seconds: float, *, with_event: bool) -> tuple[float, float]:

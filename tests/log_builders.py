@@ -25,7 +25,7 @@ class Clock:
 
 def new_entry(number: int, subject: str = "unit") -> NewEntry:
     """An entry whose statement is new for each number (not negative)."""
-    return NewEntry("test.event", sha256(subject.encode()).digest(), b"e30.%06x.c2ln" % number, "key-1")
+    return NewEntry("test.event", (sha256(subject.encode()).digest(),), b"e30.%06x.c2ln" % number, "key-1")
 
 
 def prepare_log_database(url: str) -> None:

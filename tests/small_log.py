@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger import merkle, tiles
 from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
-from ledger.leaf import FIRST_PREV, Body, Leaf, SaltedLeaves, commitment
+from ledger.leaf import FIRST_PREV, Body, Leaf, SaltedLeaves, commitment, subject_tag
 from ledger.note import NoteSigner
 from ledger.proof import BatchEntry, UnitProof, format_proof
 from ledger.statement import STATEMENT_TYPE, sign_statement
@@ -51,10 +51,10 @@ class TileStore:
 class SmallLog:
     leaves: list[Leaf] = field(default_factory=list)
 
-    def append(self, content: bytes) -> Leaf:
-        """Append a leaf with a ready commitment."""
+    def append(self, content: bytes, tags: tuple[bytes, ...] | None = None) -> Leaf:
+        """Append a leaf with a ready commitment; without tags it is the next entry about one and the same subject."""
         prev = self.leaves[-1].hash() if self.leaves else FIRST_PREV
-        self.leaves.append(Leaf(prev, content))
+        self.leaves.append(Leaf(prev, content, tags or (subject_tag(b"\x06" * 32, len(self.leaves)),)))
         return self.leaves[-1]
 
     def hashes(self) -> list[bytes]:
@@ -105,9 +105,10 @@ def unit_proof(
     batch = TileStore(tiles.BATCH_HEIGHT, [salted.hash(at, unit_content(at)) for at in range(units)])
     payload = {"handle": "7K2QX", "root": encode_base64(batch.root), "size": units, **(stated or {})}
     statement = sign_statement(payload, private_key=issuer_key(), key_id=ISSUER_KEY_ID, typ=typ)
-    entry = BatchEntry(b"\x09" * 32, Body("batch", b"\x05" * 32, None, statement, body_key_id).to_bytes())
+    body = Body("batch", ((b"\x05" * 32, 0), (b"\x07" * 32, 2)), statement, body_key_id)
+    entry = BatchEntry(b"\x09" * 32, body.to_bytes())
     log = log_of(before)
-    leaf = log.append(commitment(entry.salt, entry.body))
+    leaf = log.append(commitment(entry.salt, entry.body), body.tags())
     for index in range(after):
         log.append(sha256(f"later {index}".encode()).digest())
     return UnitProof(

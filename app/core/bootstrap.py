@@ -18,6 +18,7 @@ from ledger.checkpoint import read_unverified_checkpoint
 from ledger.cli import LedgerContext
 from ledger.log import Log
 from ledger.note import NoteSigner
+from ledger.own import StatementSigner
 from ledger.storage.tables import ledger_checkpoints
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -45,6 +46,7 @@ def migrate(settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_database_engine(settings.effective_database_url)
     try:
+        _refuse_unknown_revision(engine)
         command.upgrade(alembic_config(engine), "head")
     finally:
         engine.dispose()
@@ -53,10 +55,23 @@ def migrate(settings: Settings) -> None:
 def check_schema(engine: Engine) -> None:
     """Refuse to serve on a database of another version; raises SchemaOutdated."""
     wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+    found = _refuse_unknown_revision(engine)
     if found != wanted:
         raise SchemaOutdated(f"the database is at version {found}, this program needs {wanted}: run `marchamo migrate`")
+
+
+def _refuse_unknown_revision(engine: Engine) -> str | None:
+    """Give the database's revision; raises SchemaOutdated when this program has never heard of it."""
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {
+        script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    }:
+        raise SchemaOutdated(
+            f"the database is at version {found}, which this program does not know: it was made by a newer program, or "
+            "before the first release; use the program that made it, or begin with a new database"
+        )
+    return found
 
 
 def check_database(settings: Settings) -> None:
@@ -84,7 +99,13 @@ def open_services(settings: Settings) -> Services:
 def open_ledger(settings: Settings) -> LedgerContext:
     """Open what the ledger's commands need. The log itself stays closed: a damaged one must still be audited."""
     engine, _, keys = _open_database_and_keys(settings)
-    return LedgerContext(engine, settings.effective_log_origin, _log_signer(settings, keys))
+    statement = keys[KeyPurpose.STATEMENT]
+    return LedgerContext(
+        engine,
+        settings.effective_log_origin,
+        _log_signer(settings, keys),
+        StatementSigner(statement.key_id, statement.private_key),
+    )
 
 
 def _open_database_and_keys(settings: Settings) -> tuple[Engine, Sealer, Mapping[KeyPurpose, ServiceKey]]:

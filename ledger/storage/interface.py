@@ -9,38 +9,64 @@ The consistency contract, on which every promise of the log rests:
 * If leaving the block itself raises, the outcome is unknown. Entering `writing()` again waits until it is settled, and
   what is read there is the truth.
 * `reading()` sees one committed state for the length of the block. It never waits for a writer.
-* Rows are never changed and never removed. Two heads can not follow the same head.
+* Rows are never changed and never removed, save that the body of an entry can be erased. Two heads can not follow the
+  same head.
 """
 
 from __future__ import annotations
 
+import re
+from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from ledger.errors import StorageError
+from ledger.errors import FormatError, StorageError
+from ledger.leaf import Body, subject_tag
 from ledger.tiles import Tile
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """One entry as stored. `salt` and `body` are both present, or both absent when the body was erased."""
+class EntryRow(NamedTuple):
+    """One entry as stored; `entry` is its index in the log.
 
-    index: int
+    Of an erased entry the salt is gone, and `body` holds what the leaf needs: the commitment and the tags.
+    """
+
+    entry: int
     statement_key: int
-    subject_key: int
     salt: bytes | None
-    body: bytes | None
+    body: bytes
 
-    def commitment(self) -> bytes:
-        """Hash the body under its salt again (32 bytes); StorageError when they are not there."""
-        if self.salt is None or self.body is None:
-            raise StorageError(f"entry {self.index} has lost its body")
-        return sha256(self.salt + self.body).digest()
+    @property
+    def erased(self) -> bool:
+        """Whether the body was erased."""
+        return self.salt is None
+
+    def content(self) -> bytes:
+        """Give what the leaf says besides `prev`: commitment || tags. Raises StorageError for a body that is none."""
+        if self.salt is None:
+            return self.body
+        try:
+            tags = tags_of(self.body)
+        except FormatError as error:
+            raise StorageError(f"the body of entry {self.entry} is damaged: {error.message}") from None
+        return b"".join((sha256(self.salt + self.body).digest(), *tags))
+
+
+_ONE_SUBJECT = re.compile(rb'"subjects":\[\["([A-Za-z0-9+/]{43}=)",(0|[1-9][0-9]{0,17})\]\]\}\Z')
+
+
+def tags_of(body: bytes) -> Sequence[bytes]:
+    """Give the tags of a body (16 bytes each). Most have one subject, whose place is known without parsing the rest.
+
+    Raises FormatError. It does not check the rest of the body.
+    """
+    if match := _ONE_SUBJECT.search(body, max(0, len(body) - 128)):
+        return (subject_tag(a2b_base64(match[1]), int(match[2])),)
+    return Body.from_bytes(body).tags()
 
 
 class Head(NamedTuple):
@@ -49,6 +75,22 @@ class Head(NamedTuple):
     size: int
     prev_size: int
     root: bytes
+    time: int
+
+
+class TagRow(NamedTuple):
+    """One tag and the entry that bears it."""
+
+    tag: bytes
+    entry: int
+
+
+class CosignatureRow(NamedTuple):
+    """A witness's signature line on the published checkpoint of this size; `time` in milliseconds since 1970."""
+
+    size: int
+    key_id: int
+    line: str
     time: int
 
 
@@ -72,8 +114,8 @@ class LogReader(Protocol):
     def find_statements(self, keys: Iterable[int]) -> list[tuple[int, int]]:
         """Give (statement key, index) of every entry with one of these keys, in order of index."""
 
-    def subject_entries(self, key: int) -> list[int]:
-        """Give the indexes of all entries with this subject key, in order."""
+    def find_tags(self, tags: Sequence[bytes]) -> dict[bytes, int]:
+        """Give the index of the entry that bears each of these tags, for those that exist."""
 
     def tile(self, level: int, index: int) -> bytes | None:
         """Give a full tile (8,192 bytes), None when it is not stored."""
@@ -86,6 +128,12 @@ class LogReader(Protocol):
 
     def checkpoint_of(self, size: int) -> CheckpointRow | None:
         """Give the published checkpoint of exactly this size, if there was one."""
+
+    def cosignatures(self, size: int) -> list[str]:
+        """Give the witnesses' signature lines on the published checkpoint of this size, in order of key id."""
+
+    def frozen(self) -> bool:
+        """Say whether the log has been frozen for ever."""
 
 
 class LogWriter(LogReader, Protocol):
@@ -101,11 +149,14 @@ class LogWriter(LogReader, Protocol):
     def undo(self) -> None:
         """Undo what was done since the last `keep`, also after an error of the database."""
 
-    def latest_by_subject(self, keys: Iterable[int]) -> dict[int, int]:
-        """Give for each subject key that has entries the index of its latest."""
-
     def add_entries(self, rows: Sequence[EntryRow]) -> None:
         """Add entries. They follow the head without a gap; the caller sees to it."""
+
+    def add_tags(self, rows: Sequence[TagRow]) -> None:
+        """Add the tags of entries; a tag that exists already is an error."""
+
+    def add_cosignatures(self, rows: Sequence[CosignatureRow]) -> None:
+        """Add witnesses' signature lines; those that are there already are left as they are."""
 
     def add_tiles(self, tiles: Sequence[Tile]) -> None:
         """Add full tiles."""

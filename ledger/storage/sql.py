@@ -10,14 +10,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, bindparam, desc, func, select
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, desc, exists, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import ForkDetected
 from ledger.storage.engine import begin_write
-from ledger.storage.interface import CheckpointRow, EntryRow, Head
-from ledger.storage.tables import ledger_checkpoints, ledger_entries, ledger_heads, ledger_tiles
+from ledger.storage.interface import CheckpointRow, CosignatureRow, EntryRow, Head, TagRow
+from ledger.storage.tables import (
+    ledger_checkpoints,
+    ledger_cosignatures,
+    ledger_entries,
+    ledger_freezes,
+    ledger_heads,
+    ledger_tiles,
+)
 from ledger.tiles import Tile
 
 POSTGRESQL_LOCK = 0x4D61726368616D6F
@@ -29,7 +36,6 @@ COPY_FROM = 16
 _ENTRY_COLUMNS = (
     ledger_entries.c.index,
     ledger_entries.c.statement_key,
-    ledger_entries.c.subject_key,
     ledger_entries.c.salt,
     ledger_entries.c.body,
 )
@@ -40,11 +46,6 @@ _HEAD = select(*_HEAD_COLUMNS).order_by(desc(ledger_heads.c.size)).limit(1)
 _ENTRIES = (
     select(*_ENTRY_COLUMNS)
     .where(ledger_entries.c.index >= bindparam("start"), ledger_entries.c.index < bindparam("stop"))
-    .order_by(ledger_entries.c.index)
-)
-_SUBJECT_ENTRIES = (
-    select(ledger_entries.c.index)
-    .where(ledger_entries.c.subject_key == bindparam("key"))
     .order_by(ledger_entries.c.index)
 )
 _TILE = select(ledger_tiles.c.data).where(
@@ -60,6 +61,13 @@ _TILE_RUN = (
     .order_by(ledger_tiles.c.index)
 )
 _CHECKPOINT = select(*_CHECKPOINT_COLUMNS).order_by(desc(ledger_checkpoints.c.size)).limit(1)
+_COSIGNATURES = (
+    select(ledger_cosignatures.c.line)
+    .where(ledger_cosignatures.c.size == bindparam("size"))
+    .order_by(ledger_cosignatures.c.key_id)
+)
+_FROZEN = select(exists().select_from(ledger_freezes))
+_TAG = 'SELECT "index" FROM ledger_tags WHERE tag = ?'
 _CHECKPOINT_OF = select(*_CHECKPOINT_COLUMNS).where(ledger_checkpoints.c.size == bindparam("size"))
 
 
@@ -108,9 +116,17 @@ class SqlReader:
         rows = self.connection.execute(self._statements.find_statements, {"keys": self._statements.pack(keys)})
         return [(key, index) for key, index in rows]
 
-    def subject_entries(self, key: int) -> list[int]:
-        """Give the indexes of all entries with this subject key."""
-        return list(self.connection.execute(_SUBJECT_ENTRIES, {"key": key}).scalars())
+    def find_tags(self, tags: Sequence[bytes]) -> dict[bytes, int]:
+        """Give the index of the entry of each tag that exists."""
+        if self._dialect == "sqlite":
+            # A thousand look-ups by a prepared statement cost less than parsing one statement with a thousand places.
+            find = self._driver_connection.execute
+            found = ((tag, find(_TAG, (tag,)).fetchone()) for tag in tags)
+            return {tag: row[0] for tag, row in found if row is not None}
+        rows = self._driver_connection.execute(
+            'SELECT tag, "index" FROM ledger_tags WHERE tag = ANY(%s)', (list(tags),), binary=True
+        )
+        return dict(rows.fetchall())
 
     def tile(self, level: int, index: int) -> bytes | None:
         """Give a full tile."""
@@ -132,6 +148,22 @@ class SqlReader:
         row = self.connection.execute(_CHECKPOINT_OF, {"size": size}).first()
         return None if row is None else CheckpointRow(*row)
 
+    def cosignatures(self, size: int) -> list[str]:
+        """Give the witnesses' signature lines on the checkpoint of this size."""
+        return list(self.connection.execute(_COSIGNATURES, {"size": size}).scalars())
+
+    def frozen(self) -> bool:
+        """Say whether the log has been frozen."""
+        return bool(self.connection.execute(_FROZEN).scalar())
+
+    @property
+    def _dialect(self) -> str:
+        return self.connection.dialect.name
+
+    @property
+    def _driver_connection(self) -> Any:
+        return self.connection.connection.driver_connection
+
 
 class SqlWriter(SqlReader):
     """Reads and adds on the connection that holds the lock; see `LogWriter`."""
@@ -151,19 +183,22 @@ class SqlWriter(SqlReader):
         """Go back to the savepoint, which remains."""
         self._driver("ROLLBACK TO SAVEPOINT ledger_item")
 
-    def latest_by_subject(self, keys: Iterable[int]) -> dict[int, int]:
-        """Give the latest index of each subject key: one index look-up a key, in one statement."""
-        rows = self.connection.execute(self._statements.latest_by_subject, {"keys": self._statements.pack(keys)})
-        return {key: index for key, index in rows if index is not None}
-
     def add_entries(self, rows: Sequence[EntryRow]) -> None:
         """Add entries."""
-        into = 'ledger_entries ("index", statement_key, subject_key, salt, body)'
-        values = [(row.index, row.statement_key, row.subject_key, row.salt, row.body) for row in rows]
-        if len(rows) >= COPY_FROM and self.connection.dialect.name == "postgresql":
-            self._copy(into, values, ["int8", "int8", "int8", "bytea", "bytea"])
-        else:
-            self._insert(into, values)
+        self._insert_many(
+            'ledger_entries ("index", statement_key, salt, body)', rows, ["int8", "int8", "bytea", "bytea"]
+        )
+
+    def add_tags(self, rows: Sequence[TagRow]) -> None:
+        """Add tags, in order: neighbours share a page of the index."""
+        self._insert_many('ledger_tags (tag, "index")', sorted(rows), ["bytea", "int8"])
+
+    def add_cosignatures(self, rows: Sequence[CosignatureRow]) -> None:
+        """Add signature lines of witnesses that are not there yet."""
+        there = {size: set(self.cosignatures(size)) for size in {row.size for row in rows}}
+        known = {(size, line) for size, lines in there.items() for line in lines}
+        fresh = [row for row in rows if (row.size, row.line) not in known]
+        self._insert("ledger_cosignatures (size, key_id, line, time)", fresh)
 
     def add_tiles(self, tiles: Sequence[Tile]) -> None:
         """Add full tiles."""
@@ -189,18 +224,22 @@ class SqlWriter(SqlReader):
             insert = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 -- only this module's own names
             self.connection.exec_driver_sql(insert, [tuple(row) for row in rows])
 
+    def _insert_many(self, into: str, rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> None:
+        if len(rows) >= COPY_FROM and self._dialect == "postgresql":
+            self._copy(into, rows, types)
+        else:
+            self._insert(into, rows)
+
     def _copy(self, into: str, rows: Sequence[tuple[Any, ...]], types: Sequence[str]) -> None:
         """Insert many rows by PostgreSQL's COPY, in about half the time."""
-        driver: Any = self.connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+        with self._driver_connection.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 
     def _driver(self, statement: str) -> None:
         """Run a statement that SQLAlchemy need not know of: an item of a group costs two of them."""
-        driver: Any = self.connection.connection.driver_connection
-        driver.execute(statement)
+        self._driver_connection.execute(statement)
 
 
 class _Statements:
@@ -219,10 +258,6 @@ class _Statements:
             key = func.unnest(keys).column_valued("key")
             # Not a join: a planner without statistics would read the whole table for it.
             self.find_statements = found.where(table.statement_key == func.any(keys))
-        # max() of an equality on (subject_key, index) is one descent of the index in both databases, however long the
-        # history of a subject; GROUP BY would read all of it.
-        latest = select(func.max(table.index)).where(table.subject_key == key).scalar_subquery()
-        self.latest_by_subject = select(key, latest)
 
     def pack(self, keys: Iterable[int]) -> str | list[int]:
         """Give the keys as the one parameter."""

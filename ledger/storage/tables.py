@@ -2,8 +2,8 @@
 
 What is *not* stored says as much as what is. An entry's commitment is `SHA-256(salt || body)`, and its leaf chains to
 the one before, so neither is stored twice: full tiles hold the leaf hashes of everything but the last 255 entries, and
-those are hashed again from their bodies. Two short keys index what must be found: a statement seen before, and the
-entries about a subject. They are prefixes and may collide; whoever looks up compares the whole value.
+those are hashed again from their bodies. What must be found are a statement seen before, by a short key (a prefix that
+may collide: whoever looks up compares the whole statement), and the entries about a subject, by their tags.
 """
 
 from __future__ import annotations
@@ -33,17 +33,23 @@ ledger_entries = Table(
     metadata,
     Column("index", _Number, primary_key=True, autoincrement=False, comment="position in the log, from 0"),
     Column("statement_key", _Number, nullable=False, comment="first 8 bytes of SHA-256(statement), signed big endian"),
-    Column("subject_key", _Number, nullable=False, comment="first 8 bytes of the subject, signed big endian"),
-    # Salt and body may be empty for one reason only: the body was erased. Today the guards below refuse every UPDATE;
-    # an erasure will be the one they allow, together with the commitment kept aside and an entry that says so.
-    Column("salt", LargeBinary, comment="32 random bytes"),
-    Column("body", LargeBinary, comment="the canonical JSON of ledger.leaf.Body"),
+    Column("salt", LargeBinary, comment="32 random bytes; NULL when the body was erased"),
+    Column("body", LargeBinary, nullable=False, comment="JSON of ledger.leaf.Body; erased: commitment || tags"),
     CheckConstraint('"index" >= 0', name="ledger_entries_index"),
     CheckConstraint("length(salt) = 32", name="ledger_entries_salt"),
     sqlite_strict=True,
 )
 Index("ledger_entries_statement", ledger_entries.c.statement_key)
-Index("ledger_entries_subject", ledger_entries.c.subject_key, ledger_entries.c.index)
+
+ledger_tags = Table(
+    "ledger_tags",
+    metadata,
+    Column("tag", LargeBinary, primary_key=True, comment="16 bytes, ledger.leaf.subject_tag"),
+    Column("index", _Number, nullable=False, comment="the entry that bears it"),
+    CheckConstraint("length(tag) = 16", name="ledger_tags_tag"),
+    sqlite_with_rowid=False,  # the tags are the table: no second copy of them in an index
+    sqlite_strict=True,
+)
 
 ledger_tiles = Table(
     "ledger_tiles",
@@ -78,44 +84,175 @@ ledger_checkpoints = Table(
     sqlite_strict=True,
 )
 
+ledger_cosignatures = Table(
+    "ledger_cosignatures",
+    metadata,
+    Column("size", _Number, primary_key=True, autoincrement=False, comment="of the published checkpoint"),
+    Column("key_id", _Number, primary_key=True, autoincrement=False, comment="of the witness's key"),
+    Column("line", Text, nullable=False, comment="signature line of the note, verified before it was stored"),
+    Column("time", _Number, nullable=False, comment="milliseconds since 1970"),
+    sqlite_strict=True,
+)
+
+ledger_erasures = Table(
+    "ledger_erasures",
+    metadata,
+    Column("index", _Number, primary_key=True, autoincrement=False, comment="the entry whose body was erased"),
+    Column("erased_by", _Number, nullable=False, comment="the entry that says so"),
+    CheckConstraint('erased_by > "index"', name="ledger_erasures_order"),
+    sqlite_strict=True,
+)
+
+ledger_map_heads = Table(
+    "ledger_map_heads",
+    metadata,
+    Column("size", _Number, primary_key=True, autoincrement=False, comment="entries whose tags the map holds"),
+    Column("root", LargeBinary, nullable=False),
+    Column("entry", _Number, nullable=False, unique=True, comment="the entry that states this head"),
+    Column("time", _Number, nullable=False, comment="milliseconds since 1970"),
+    CheckConstraint("length(root) = 32", name="ledger_map_heads_root"),
+    CheckConstraint("entry >= size", name="ledger_map_heads_entry"),
+    sqlite_strict=True,
+)
+
+ledger_freezes = Table(
+    "ledger_freezes",
+    metadata,
+    Column("entry", _Number, primary_key=True, autoincrement=False, comment="the last entry of the log"),
+    Column("time", _Number, nullable=False, comment="milliseconds since 1970"),
+    sqlite_strict=True,
+)
+
+ledger_alarms = Table(
+    "ledger_alarms",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False, comment="counted from 1"),
+    Column("time", _Number, nullable=False, comment="milliseconds since 1970"),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False, comment="a sentence for people"),
+    Column("evidence", Text, nullable=False, comment="such as the signed note that contradicts this log"),
+    sqlite_strict=True,
+)
+
+ledger_audits = Table(
+    "ledger_audits",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False, comment="counted from 1"),
+    Column("time", _Number, nullable=False, comment="milliseconds since 1970"),
+    Column("mode", Text, nullable=False),
+    Column("size", _Number, nullable=False, comment="entries of the log when it was audited"),
+    Column("ok", _SmallNumber, nullable=False, comment="1 when no fault was found"),
+    Column("report", Text, nullable=False, comment="JSON of ledger.audit_report.AuditReport"),
+    sqlite_strict=True,
+)
+
 APPEND_ONLY_TABLES = tuple(table.name for table in metadata.sorted_tables)
+"""What the guards protect. `ledger_map_tiles`, below, is none of them: it can be made again from the tags."""
+
+ledger_map_tiles = Table(
+    "ledger_map_tiles",
+    metadata,
+    Column("level", _SmallNumber, primary_key=True, autoincrement=False),
+    Column("index", _Number, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False, comment="16 hashes of 32 bytes"),
+    CheckConstraint("length(data) = 512", name="ledger_map_tiles_data"),
+    sqlite_strict=True,
+)
 
 
 def append_only_ddl(dialect_name: str) -> list[str]:
     """Return the statements that make the database refuse to change or remove a row of these tables.
 
-    Run them after the tables exist, once. They stop a programming error and a runtime role without more rights; an
-    owner of the database can drop them, which the audit and anybody who kept a checkpoint will notice.
+    One change is allowed, once: a body whose erasure is recorded gives way to what the leaf needs of it. And once the
+    log is frozen no head follows. Run the statements after the tables exist, once. They stop a programming error and a
+    runtime role without more rights; an owner of the database can drop them, which the audit and anybody who kept a
+    checkpoint will notice.
     """
-    if dialect_name == "sqlite":
-        return [
-            *(
-                f"CREATE TRIGGER {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
-                for table in APPEND_ONLY_TABLES
-                for operation in ("UPDATE", "DELETE")
-            ),
-            # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
-            *(
-                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-                f"WHEN {_exists_already(table)} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: this row exists already'); END"
-                for table in APPEND_ONLY_TABLES
-            ),
-        ]
+    return _sqlite_guards() if dialect_name == "sqlite" else _postgresql_guards()
+
+
+def _sqlite_guards() -> list[str]:
+    def refuse(table: str, name: str, when: str, why: str) -> str:
+        return f"CREATE TRIGGER {table}_{name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+
+    return [
+        *(
+            refuse(
+                table,
+                f"no_{operation.lower()}",
+                f"{operation} ON {table}",
+                f"{table} is append-only: {operation} refused",
+            )
+            for table in APPEND_ONLY_TABLES
+            for operation in ("UPDATE", "DELETE")
+            if (table, operation) != ("ledger_entries", "UPDATE")
+        ),
+        refuse(
+            "ledger_entries",
+            "no_update",
+            f"UPDATE ON ledger_entries WHEN NOT ({_ERASES} AND typeof(NEW.body) = 'blob')",
+            "ledger_entries is append-only: UPDATE refused",
+        ),
+        # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
+        *(
+            refuse(
+                table,
+                "no_replace",
+                f"INSERT ON {table} WHEN {_exists_already(table)}",
+                f"{table} is append-only: this row exists already",
+            )
+            for table in APPEND_ONLY_TABLES
+        ),
+        refuse(
+            "ledger_heads",
+            "frozen",
+            "INSERT ON ledger_heads WHEN EXISTS (SELECT 1 FROM ledger_freezes WHERE entry < NEW.prev_size)",
+            "the log is frozen",
+        ),
+    ]
+
+
+def _postgresql_guards() -> list[str]:
     refuse = (
         "CREATE OR REPLACE FUNCTION ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         "RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation'; "
         "END $$"
     )
+    frozen = (
+        "CREATE OR REPLACE FUNCTION ledger_refuse_head() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF EXISTS (SELECT 1 FROM ledger_freezes WHERE entry < NEW.prev_size) THEN "
+        "RAISE EXCEPTION 'the log is frozen' USING ERRCODE = 'restrict_violation'; END IF; RETURN NEW; END $$"
+    )
+    # A WHEN clause may not look into another table, a function may.
+    erasure = (
+        "CREATE OR REPLACE FUNCTION ledger_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT ({_ERASES} AND substr(NEW.body, 1, 32) = sha256(OLD.salt || OLD.body)) THEN "
+        "RAISE EXCEPTION 'ledger_entries is append-only: UPDATE refused' USING ERRCODE = 'restrict_violation'; "
+        "END IF; RETURN NEW; END $$"
+    )
     # Tile hashes look random: trying to compress 8 KiB of them is work for nothing.
     storage = "ALTER TABLE ledger_tiles ALTER COLUMN data SET STORAGE EXTERNAL"
+    refused = dict.fromkeys(APPEND_ONLY_TABLES, "UPDATE OR DELETE OR TRUNCATE")
+    refused["ledger_entries"] = "DELETE OR TRUNCATE"
     triggers = [
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"CREATE TRIGGER {table}_append_only BEFORE {operations} ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change()"
-        for table in APPEND_ONLY_TABLES
+        for table, operations in refused.items()
     ]
-    return [refuse, storage, *triggers]
+    for name, when, function in (
+        ("ledger_entries_only_erase", "UPDATE ON ledger_entries", "ledger_only_erase"),
+        ("ledger_heads_frozen", "INSERT ON ledger_heads", "ledger_refuse_head"),
+    ):
+        triggers.append(f"CREATE TRIGGER {name} BEFORE {when} FOR EACH ROW EXECUTE FUNCTION {function}()")
+    return [refuse, frozen, erasure, storage, *triggers]
+
+
+_ERASES = (
+    'NEW.salt IS NULL AND OLD.salt IS NOT NULL AND NEW."index" = OLD."index" AND NEW.statement_key = OLD.statement_key '
+    "AND length(NEW.body) >= 48 AND (length(NEW.body) - 32) % 16 = 0 "
+    'AND EXISTS (SELECT 1 FROM ledger_erasures WHERE "index" = OLD."index")'
+)
+"""The one change of an entry that the guards let pass."""
 
 
 def _exists_already(table_name: str) -> str:

@@ -13,6 +13,7 @@ from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.storage.engine import begin_write
+from ledger.storage.interface import EntryRow
 from ledger.storage.tables import APPEND_ONLY_TABLES
 from tests.log_builders import ORIGIN, Clock, new_entry
 
@@ -73,7 +74,7 @@ def flip(at: int) -> Callable[[bytes], bytes]:
 
 def swap_bodies(first: int, second: int) -> Change:
     def change(connection: Connection, _story: Story) -> None:
-        columns = "statement_key, subject_key, salt, body"
+        columns = "statement_key, salt, body"
         rows = {
             index: connection.execute(
                 text(f'SELECT {columns} FROM ledger_entries WHERE "index" = :index'),  # noqa: S608
@@ -83,11 +84,8 @@ def swap_bodies(first: int, second: int) -> Change:
         }
         for target, source in ((first, second), (second, first)):
             connection.execute(
-                text(
-                    "UPDATE ledger_entries SET statement_key = :a, subject_key = :b, salt = :c, body = :d "
-                    'WHERE "index" = :index'
-                ),
-                {**dict(zip("abcd", rows[source], strict=True)), "index": target},
+                text('UPDATE ledger_entries SET statement_key = :a, salt = :b, body = :c WHERE "index" = :index'),
+                {**dict(zip("abc", rows[source], strict=True)), "index": target},
             )
 
     return change
@@ -117,6 +115,7 @@ def forged_note(size: int, *, root: bytes | None = None, name: str = ORIGIN, own
 
 def cut_back_to_600(connection: Connection, _story: Story) -> None:
     connection.execute(text('DELETE FROM ledger_entries WHERE "index" >= 600'))
+    connection.execute(text('DELETE FROM ledger_tags WHERE "index" >= 600'))
     connection.execute(text("DELETE FROM ledger_heads WHERE size > 600"))
 
 
@@ -132,6 +131,23 @@ def record_twice(connection: Connection, _story: Story) -> None:
         text('UPDATE ledger_entries SET statement_key = :key, body = :body WHERE "index" = 615'),
         {"key": row[0], "body": row[1]},
     )
+
+
+def erase_without_entry(index: int, *, erased_by: int | None = None) -> Change:
+    """Put what the leaf needs in the place of salt and body, with or without a record of the erasure."""
+
+    def change(connection: Connection, _story: Story) -> None:
+        where = f'WHERE "index" = {index}'
+        salt, body = connection.execute(text(f"SELECT salt, body FROM ledger_entries {where}")).one()  # noqa: S608
+        content = EntryRow(index, 0, bytes(salt), bytes(body)).content()
+        connection.execute(
+            text(f"UPDATE ledger_entries SET salt = NULL, body = :content {where}"),  # noqa: S608
+            {"content": content},
+        )
+        if erased_by is not None:
+            connection.execute(text(f"INSERT INTO ledger_erasures VALUES ({index}, {erased_by})"))  # noqa: S608
+
+    return change
 
 
 REPLACE_STATEMENT = (b"e30.000005.", b"e30.ffffff.")
@@ -162,9 +178,9 @@ MATRIX: dict[str, tuple[Change, str, str]] = {
         "entry.content",
         "ledger_entries 0",
     ),
-    "a body is lost": (
-        sql('UPDATE ledger_entries SET body = NULL WHERE "index" = 17'),
-        "entry.content",
+    "a body is emptied": (
+        edit_blob("ledger_entries", "body", '"index" = 17', lambda _: b""),
+        "entry.body",
         "ledger_entries 17",
     ),
     "a salt is lost": (
@@ -182,17 +198,44 @@ MATRIX: dict[str, tuple[Change, str, str]] = {
         "entry.statement_key",
         "ledger_entries 8",
     ),
-    "a subject key is changed": (
-        sql('UPDATE ledger_entries SET subject_key = 1 WHERE "index" = 8'),
-        "entry.subject_key",
+    "a tag is filed under another entry": (
+        sql('UPDATE ledger_tags SET "index" = 9 WHERE "index" = 8'),
+        "entry.tag",
         "ledger_entries 8",
+    ),
+    "a tag is removed, so that its entry is omitted": (
+        sql('DELETE FROM ledger_tags WHERE "index" = 619'),
+        "entry.tag",
+        "ledger_entries 619",
+    ),
+    "a tag is added that no entry bears": (
+        lambda connection, _story: connection.execute(
+            text('INSERT INTO ledger_tags (tag, "index") VALUES (:tag, 5)'), {"tag": b"\x07" * 16}
+        ),
+        "tag.surplus",
+        "ledger_tags",
+    ),
+    "a body is erased as the guards allow it, but nothing says so": (
+        erase_without_entry(33),
+        "entry.content",
+        "ledger_entries 33",
+    ),
+    "an erasure names an entry that says nothing of it": (
+        erase_without_entry(33, erased_by=40),
+        "erasure.unlogged",
+        "ledger_erasures 33",
+    ),
+    "an erasure is on record and the body is still there": (
+        sql('INSERT INTO ledger_erasures ("index", erased_by) VALUES (33, 40)'),
+        "erasure.undone",
+        "ledger_erasures 33",
     ),
     "a subject's chain leaves one entry out": (
         edit_blob(
             "ledger_entries",
             "body",
             '"index" = 21',
-            lambda data: data.replace(b'"subject_prev":14}', b'"subject_prev":7}'),
+            lambda data: data.replace(b",3]]}", b",9]]}"),
         ),
         "entry.subject_chain",
         "ledger_entries 21",
@@ -213,7 +256,7 @@ MATRIX: dict[str, tuple[Change, str, str]] = {
         "ledger_entries 0",
     ),
     "an entry is added beyond the head": (
-        sql('INSERT INTO ledger_entries SELECT 620, 1, 1, salt, body FROM ledger_entries WHERE "index" = 1'),
+        sql('INSERT INTO ledger_entries SELECT 620, 1, salt, body FROM ledger_entries WHERE "index" = 1'),
         "entry.surplus",
         "ledger_entries 620",
     ),

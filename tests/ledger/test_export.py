@@ -39,7 +39,7 @@ def test_the_exported_leaves_give_the_root_of_the_exported_checkpoint(log: Log, 
     leaves = leaves_of(tmp_path / "export", size)
     assert checkpoint.size == len(leaves) == size
     assert checkpoint.root == root_of([leaf.hash() for leaf in leaves])
-    assert leaves == chained_leaves(FIRST_PREV, [leaf.commitment for leaf in leaves])
+    assert leaves == chained_leaves(FIRST_PREV, [leaf.commitment + b"".join(leaf.tags) for leaf in leaves])
 
 
 def test_every_exported_file_has_a_name_of_the_specification_and_its_hashes(log: Log, tmp_path: Path) -> None:

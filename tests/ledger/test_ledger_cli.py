@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from ledger.cli import LedgerContext, ledger
 from ledger.log import Log
 from ledger.note import NoteSigner
+from ledger.own import StatementSigner
 from ledger.storage.engine import begin_write, create_database_engine
 from tests.log_builders import ORIGIN, new_entry
 from tests.small_log import signer as small_log_signer
@@ -22,7 +23,7 @@ from tests.small_log import unit_content, unit_proof
 def context(log: Log, engine: Engine, signer: NoteSigner) -> LedgerContext:
     log.append_many([new_entry(number) for number in range(10)])
     log.checkpoint(at_least=10)
-    return LedgerContext(engine, ORIGIN, signer)
+    return LedgerContext(engine, ORIGIN, signer, StatementSigner("registry", signer.private_key))
 
 
 def run(context: LedgerContext | None, *arguments: object) -> Result:
@@ -69,7 +70,7 @@ def test_audit_modes_exclude_each_other(context: LedgerContext) -> None:
 
 def test_a_database_that_cannot_be_reached_exits_with_3(tmp_path: Path, signer: NoteSigner) -> None:
     engine = create_database_engine(f"sqlite:///{tmp_path / 'no' / 'such.db'}")
-    result = run(LedgerContext(engine, ORIGIN, signer), "checkpoint")
+    result = run(LedgerContext(engine, ORIGIN, signer, StatementSigner("registry", signer.private_key)), "checkpoint")
     assert result.exit_code == 3
     assert "cannot be read" in result.output
 

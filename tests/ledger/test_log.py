@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
 from ledger.errors import EntryNotFound, FormatError, LogUnavailable
+from ledger.leaf import subject_tag
 from ledger.log import Log, NewEntry
 from ledger.merkle import root as tree_root_of
 from ledger.merkle import verify_consistency
 from ledger.note import NoteSigner
 from ledger.proof import parse_proof, verify_leaf_proof
+from ledger.tiles import parse_entry_bundle
 from tests.log_builders import ORIGIN, Clock, facts, new_entry
 
 
@@ -100,10 +103,44 @@ def test_each_leaf_chains_to_the_one_before_across_tiles(log: Log) -> None:
 def test_bodies_of_one_subject_chain_to_each_other(log: Log) -> None:
     log.append_many([new_entry(number, subject=f"unit {number % 2}") for number in range(4)])
     log.append(new_entry(9, subject="unit 0"))
-    subject = new_entry(0, subject="unit 0").subject
+    subject = new_entry(0, subject="unit 0").subjects[0]
     assert log.entries_of(subject) == [0, 2, 4]
     bodies = [log.entry(index).body for index in (0, 2, 4)]
-    assert [body.subject_prev for body in bodies if body] == [None, 0, 2]
+    assert [body.subjects for body in bodies if body] == [((subject, 0),), ((subject, 1),), ((subject, 2),)]
+    for number, index in enumerate((0, 2, 4)):
+        assert log.entry(index).leaf.tags == (subject_tag(subject, number),)
+
+
+def test_an_entry_about_several_subjects_is_found_under_each(log: Log) -> None:
+    one, two = sorted(new_entry(0, subject=name).subjects[0] for name in ("one", "two"))
+    log.append(replace(new_entry(1), subjects=(two,)))
+    log.append(replace(new_entry(2), subjects=(one, two)))
+    assert (log.entries_of(one), log.entries_of(two)) == ([1], [0, 1])
+    body = log.entry(1).body
+    assert body is not None
+    assert body.subjects == ((one, 0), (two, 1))
+    assert log.entry(1).leaf.tags == body.tags() == (subject_tag(one, 0), subject_tag(two, 1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 33])
+def test_another_process_counts_the_entries_about_a_subject_whatever_it_remembers(
+    log: Log, engine: Engine, signer: NoteSigner, count: int
+) -> None:
+    other = Log.open(engine, origin=ORIGIN, signer=signer)
+    other.append(new_entry(0))
+    log.append_many([new_entry(number) for number in range(1, count + 1)])
+    index = other.append(new_entry(99)).index
+    body = log.entry(index).body
+    assert body is not None
+    assert body.subjects[0][1] == count + 1
+
+
+def test_subjects_out_of_order_or_given_twice_are_refused(log: Log) -> None:
+    one, two = sorted(new_entry(0, subject=name).subjects[0] for name in ("one", "two"))
+    for subjects in [(two, one), (one, one), (), (one[:31],)]:
+        with pytest.raises(FormatError):
+            log.append(replace(new_entry(1), subjects=subjects))
+    assert log.head()[0] == 0
 
 
 def test_a_batch_with_statements_given_twice_records_each_once(log: Log) -> None:
@@ -177,9 +214,7 @@ def test_an_empty_log_publishes_a_checkpoint_of_size_zero(log: Log) -> None:
 def test_entry_bundles_hold_the_leaves_behind_their_lengths(log: Log) -> None:
     log.append_many([new_entry(number) for number in range(258)])
     bundle = log.entry_bundle(1, 2)
-    assert len(bundle) == 2 * 67
-    assert bundle[2:67] == log.entry(256).leaf.to_bytes()
-    assert bundle[69:] == log.entry(257).leaf.to_bytes()
+    assert parse_entry_bundle(bundle, 2) == [log.entry(index).leaf.to_bytes() for index in (256, 257)]
 
 
 def test_many_threads_get_indexes_without_gap_and_their_own_results(log: Log, engine: Engine) -> None:

@@ -178,7 +178,7 @@ def delegate_gtin(
         right, maker, status=RightStatus.APPROVED, at_ms=now, quota=quota, valid_until=valid_until, reason=None
     )
     statement["organisation"], statement["granted_to"] = owner.issuer, maker.issuer
-    entry = NewEntry("right", _subject(services, right), signer.sign(statement), signer.key_id)
+    entry = NewEntry("right", (_subject(services, right),), signer.sign(statement), signer.key_id)
 
     def apply(connection: Connection, index: int) -> Right:
         with session_on(connection) as session:
@@ -235,7 +235,7 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
     )
     if signer is not None:
         statement["organisation"], statement["granted_to"] = grantor.issuer, holder.issuer
-        entry = NewEntry("right", _subject(services, held), signer.sign(statement), signer.key_id)
+        entry = NewEntry("right", (_subject(services, held),), signer.sign(statement), signer.key_id)
     else:
         entry = registry_entry(services, subject=_subject(services, held), statement=statement)
 

@@ -35,4 +35,4 @@ def registry_entry(services: Services, *, subject: bytes, statement: Mapping[str
     """An entry that the registry itself states, signed with its statement key."""
     key = services.keys[KeyPurpose.STATEMENT]
     token = sign_statement(statement, private_key=key.private_key, key_id=key.key_id, typ=STATEMENT_TYPE)
-    return NewEntry(statement["kind"], subject, token, key.key_id)
+    return NewEntry(statement["kind"], (subject,), token, key.key_id)

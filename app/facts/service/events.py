@@ -159,7 +159,7 @@ def record_event(
     recorded_at = now_ms()
     statement = payload(kind=STATEMENT_KIND, organisation=issuer, at_ms=recorded_at, id=event_id, event=body)
     entry = NewEntry(
-        STATEMENT_KIND, ledger_subject(services.sealer, "batch", goods.handle), signer.sign(statement), signer.key_id
+        STATEMENT_KIND, (ledger_subject(services.sealer, "batch", goods.handle),), signer.sign(statement), signer.key_id
     )
     life = LifeEvent(event_id, kind, organisation_id, event_time, undoes)
 

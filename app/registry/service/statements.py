@@ -21,5 +21,5 @@ def organisation_entry(
     """An entry of `kind` that the organisation states about `subject`, signed with its statement key."""
     statement = accounts.payload(kind=kind, organisation=organisation, at_ms=at_ms, **members)
     return NewEntry(
-        kind, accounts.ledger_subject(services.sealer, subject_kind, subject), signer.sign(statement), signer.key_id
+        kind, (accounts.ledger_subject(services.sealer, subject_kind, subject),), signer.sign(statement), signer.key_id
     )

@@ -1,6 +1,7 @@
 """Initial schema.
 
-Revision: 0001
+Revision: 0002. Databases of revision 0001 hold leaves of version 1; no release was made with those, and a leaf cannot be
+rewritten.
 """
 
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ from alembic import op
 
 from ledger.storage.tables import append_only_ddl
 
-revision = "0001"
+revision = "0002"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -383,6 +384,59 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sign_in_sessions")),
     )
     op.create_table(
+        "ledger_alarms",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="counted from 1",
+        ),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False, comment="a sentence for people"),
+        sa.Column("evidence", sa.Text(), nullable=False, comment="such as the signed note that contradicts this log"),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_audits",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="counted from 1",
+        ),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column(
+            "size",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="entries of the log when it was audited",
+        ),
+        sa.Column(
+            "ok",
+            sa.SmallInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="1 when no fault was found",
+        ),
+        sa.Column("report", sa.Text(), nullable=False, comment="JSON of ledger.audit_report.AuditReport"),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "ledger_checkpoints",
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("note", sa.Text(), nullable=False, comment="the signed note, as published"),
@@ -393,6 +447,34 @@ def upgrade() -> None:
             comment="milliseconds since 1970",
         ),
         sa.PrimaryKeyConstraint("size"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_cosignatures",
+        sa.Column(
+            "size",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="of the published checkpoint",
+        ),
+        sa.Column(
+            "key_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="of the witness's key",
+        ),
+        sa.Column(
+            "line", sa.Text(), nullable=False, comment="signature line of the note, verified before it was stored"
+        ),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.PrimaryKeyConstraint("size", "key_id"),
         sqlite_strict=True,
     )
     op.create_table(
@@ -410,14 +492,10 @@ def upgrade() -> None:
             nullable=False,
             comment="first 8 bytes of SHA-256(statement), signed big endian",
         ),
+        sa.Column("salt", sa.LargeBinary(), nullable=True, comment="32 random bytes; NULL when the body was erased"),
         sa.Column(
-            "subject_key",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-            comment="first 8 bytes of the subject, signed big endian",
+            "body", sa.LargeBinary(), nullable=False, comment="JSON of ledger.leaf.Body; erased: commitment || tags"
         ),
-        sa.Column("salt", sa.LargeBinary(), nullable=True, comment="32 random bytes"),
-        sa.Column("body", sa.LargeBinary(), nullable=True, comment="the canonical JSON of ledger.leaf.Body"),
         sa.CheckConstraint('"index" >= 0', name="ledger_entries_index"),
         sa.CheckConstraint("length(salt) = 32", name="ledger_entries_salt"),
         sa.PrimaryKeyConstraint("index"),
@@ -425,8 +503,44 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ledger_entries", schema=None) as batch_op:
         batch_op.create_index("ledger_entries_statement", ["statement_key"], unique=False)
-        batch_op.create_index("ledger_entries_subject", ["subject_key", "index"], unique=False)
 
+    op.create_table(
+        "ledger_erasures",
+        sa.Column(
+            "index",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="the entry whose body was erased",
+        ),
+        sa.Column(
+            "erased_by",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="the entry that says so",
+        ),
+        sa.CheckConstraint('erased_by > "index"', name="ledger_erasures_order"),
+        sa.PrimaryKeyConstraint("index"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_freezes",
+        sa.Column(
+            "entry",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="the last entry of the log",
+        ),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.PrimaryKeyConstraint("entry"),
+        sqlite_strict=True,
+    )
     op.create_table(
         "ledger_heads",
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -443,6 +557,57 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size"),
         sa.UniqueConstraint("prev_size"),
         sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_map_heads",
+        sa.Column(
+            "size",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="entries whose tags the map holds",
+        ),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "entry",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="the entry that states this head",
+        ),
+        sa.Column(
+            "time",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="milliseconds since 1970",
+        ),
+        sa.CheckConstraint("entry >= size", name="ledger_map_heads_entry"),
+        sa.CheckConstraint("length(root) = 32", name="ledger_map_heads_root"),
+        sa.PrimaryKeyConstraint("size"),
+        sa.UniqueConstraint("entry"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_map_tiles",
+        sa.Column("level", sa.SmallInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False, comment="16 hashes of 32 bytes"),
+        sa.CheckConstraint("length(data) = 512", name="ledger_map_tiles_data"),
+        sa.PrimaryKeyConstraint("level", "index"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "ledger_tags",
+        sa.Column("tag", sa.LargeBinary(), nullable=False, comment="16 bytes, ledger.leaf.subject_tag"),
+        sa.Column(
+            "index",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="the entry that bears it",
+        ),
+        sa.CheckConstraint("length(tag) = 16", name="ledger_tags_tag"),
+        sa.PrimaryKeyConstraint("tag"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "ledger_tiles",

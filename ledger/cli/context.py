@@ -1,0 +1,65 @@
+"""What the ledger's commands share: the log they work on, and how what stands in their way is said.
+
+Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage, 3 cannot read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.audit import ExtraCheck
+from ledger.errors import LedgerError, NoteError
+from ledger.log import Log
+from ledger.note import NoteSigner
+from ledger.own import StatementSigner
+
+FAULT_FOUND = 1
+CANNOT_READ = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerContext:
+    """The log that the commands work on. The product's command line passes a function that gives it, as `ctx.obj`."""
+
+    engine: Engine
+    origin: str
+    signer: NoteSigner
+    statement_signer: StatementSigner
+    extra_checks: tuple[ExtraCheck, ...] = ()
+
+    def open_log(self) -> Log:
+        """Open the log with its checks at the door."""
+        return Log.open(self.engine, origin=self.origin, signer=self.signer)
+
+
+OpenContext = Callable[[], LedgerContext]
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what keeps a command from its work into a sentence and exit code 3; a contradiction in the log into 1."""
+    try:
+        yield
+    except NoteError as error:
+        cannot_read(error.diagnostics())
+    except LedgerError as error:
+        click.echo(f"{error.code}: {error.diagnostics()}", err=True)
+        sys.exit(FAULT_FOUND)
+    except SQLAlchemyError as error:
+        cannot_read(f"the database cannot be read: {getattr(error, 'orig', None) or type(error).__name__}")
+    except (OSError, UnicodeDecodeError) as error:
+        cannot_read(str(error))
+
+
+def cannot_read(message: str) -> NoReturn:
+    """Say what could not be read and end with exit code 3."""
+    click.echo(message, err=True)
+    sys.exit(CANNOT_READ)

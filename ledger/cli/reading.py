@@ -1,0 +1,101 @@
+"""Commands that read the log's database: audit, export, checkpoint, prove."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from ledger.audit import audit as run_audit
+from ledger.audit_report import AuditReport
+from ledger.cli.context import FAULT_FOUND, OpenContext, failures
+from ledger.export import export as run_export
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Check everything (the default).")
+@click.option("--since", type=click.IntRange(min=0), help="Check the entries from this index on.")
+@click.option("--sample", type=click.IntRange(min=1), help="Check so many entries chosen at random.")
+@click.option(
+    "--known",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A checkpoint kept outside of the database; may be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_obj
+def audit(
+    open_context: OpenContext,
+    *,
+    full: bool,
+    since: int | None,
+    sample: int | None,
+    known: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Recompute the log from its database and name what is wrong."""
+    if sum([full, since is not None, sample is not None]) > 1:
+        raise click.UsageError("--full, --since and --sample exclude each other")
+    with failures():
+        context = open_context()
+        notes = [path.read_text(encoding="utf-8") for path in known]
+        with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty()) as bar:
+            task = bar.add_task("entries", total=None)
+            report = run_audit(
+                context.engine,
+                context.signer.verifier,
+                origin=context.origin,
+                since=since,
+                sample=sample,
+                known_checkpoints=notes,
+                extra_checks=context.extra_checks,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    click.echo(json.dumps(report.to_members()) if as_json else _describe(report))
+    if not report.ok:
+        sys.exit(FAULT_FOUND)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.pass_obj
+def export(open_context: OpenContext, directory: Path) -> None:
+    """Write the log as files that any web server can serve and any tool can check."""
+    with failures():
+        done = run_export(open_context().open_log(), directory)
+    click.echo(f"{done.checkpoint.checkpoint.size} entries: {done.written} files written, {done.kept} were there")
+
+
+@click.command()
+@click.pass_obj
+def checkpoint(open_context: OpenContext) -> None:
+    """Print the latest published checkpoint."""
+    with failures():
+        click.echo(open_context().open_log().checkpoint().note_text, nl=False)
+
+
+@click.command()
+@click.argument("index", type=click.IntRange(min=0))
+@click.option("--leaf", "with_leaf", is_flag=True, help="Print the leaf (hexadecimal) instead of the proof.")
+@click.pass_obj
+def prove(open_context: OpenContext, *, index: int, with_leaf: bool) -> None:
+    """Print the proof that entry INDEX is in the log (C2SP tlog-proof)."""
+    with failures():
+        log = open_context().open_log()
+        text = log.entry(index).leaf.to_bytes().hex() + "\n" if with_leaf else log.prove(index)
+    click.echo(text, nl=False)
+
+
+def _describe(report: AuditReport) -> str:
+    counts = (
+        f"{report.mode} audit of {report.size} entries: checked {report.entries} entries, {report.tiles} tiles, "
+        f"{report.heads} heads, {report.checkpoints} checkpoints in {report.seconds:.1f} s"
+    )
+    if report.ok:
+        return f"{counts}\nNo fault found."
+    lines = [f"FAULT {fault.code} at {fault.where}: {fault.message}" for fault in report.faults]
+    return "\n".join([counts, *lines])

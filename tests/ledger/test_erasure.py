@@ -1,0 +1,139 @@
+"""Erasing a body: the proof goes on to hold, the log says so, and the database lets nothing else pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from ledger.audit import audit
+from ledger.errors import EntryNotFound, StateRefused
+from ledger.erasure import erase
+from ledger.log import Log
+from ledger.note import NoteSigner
+from ledger.own import OwnKind, StatementSigner, own_subject
+from ledger.proof import verify_leaf_proof
+from ledger.statement import read_unverified
+from ledger.storage.engine import begin_write
+from tests.log_builders import ORIGIN, Clock, new_entry
+from tests.small_log import private_key
+
+REASON = "asked for by the person it names"
+
+
+@pytest.fixture
+def registry() -> StatementSigner:
+    return StatementSigner("registry-1", private_key("registry"))
+
+
+@pytest.fixture
+def filled(log: Log) -> Log:
+    log.append_many([new_entry(number, subject=f"unit {number % 3}") for number in range(300)])
+    return log
+
+
+def test_the_body_is_gone_and_every_proof_goes_on_to_hold(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    before = filled.entry(7)
+    proof = filled.prove(7)
+    erase(filled, engine, 7, reason=REASON, signer=registry)
+    after = filled.entry(7)
+    assert (after.body, after.salt) == (None, None)
+    assert after.leaf == before.leaf
+    verify_leaf_proof(proof, after.leaf.hash(), filled.verifier)
+    verify_leaf_proof(filled.prove(7), after.leaf.hash(), filled.verifier)
+    assert 7 in filled.entries_of(new_entry(0, subject="unit 1").subjects[0])
+
+
+def test_the_log_says_what_was_erased_and_why(filled: Log, engine: Engine, registry: StatementSigner) -> None:
+    done = erase(filled, engine, 7, reason=REASON, signer=registry, clock=Clock())
+    body = filled.entry(done.index).body
+    assert body is not None
+    assert body.kind == "ledger.erased"
+    payload = read_unverified(body.statement).payload
+    assert (payload["index"], payload["reason"], payload["time"]) == (7, REASON, "2023-11-14T22:13:20.000Z")
+    assert filled.entries_of(own_subject(OwnKind.ERASED)) == [done.index]
+
+
+@pytest.mark.parametrize("index", [0, 7, 255, 256, 299])
+def test_a_log_with_an_erased_body_opens_goes_on_and_is_audited_clean(
+    filled: Log, engine: Engine, signer: NoteSigner, registry: StatementSigner, index: int
+) -> None:
+    erase(filled, engine, index, reason=REASON, signer=registry)
+    reopened = Log.open(engine, origin=ORIGIN, signer=signer)
+    assert reopened.append(new_entry(1000)).index == 301
+    report = audit(engine, signer.verifier)
+    assert report.faults == []
+    assert audit(engine, signer.verifier, sample=302).ok
+
+
+def test_a_statement_whose_body_was_erased_is_still_not_recorded_twice(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    erase(filled, engine, 7, reason=REASON, signer=registry)
+    again = filled.append(new_entry(7, subject="unit 1"))
+    assert (again.index, again.duplicate) == (7, True)
+
+
+def test_what_is_erased_or_the_ledgers_own_is_not_erased(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    done = erase(filled, engine, 7, reason=REASON, signer=registry)
+    with pytest.raises(StateRefused, match="erased before"):
+        erase(filled, engine, 7, reason=REASON, signer=registry)
+    with pytest.raises(StateRefused, match="own"):
+        erase(filled, engine, done.index, reason=REASON, signer=registry)
+    with pytest.raises(EntryNotFound):
+        erase(filled, engine, 5000, reason=REASON, signer=registry)
+    assert filled.head()[0] == 301
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "salt = NULL, body = :content",  # no erasure is on record
+        "body = :content",
+        "salt = NULL",
+    ],
+)
+def test_the_database_refuses_an_erasure_that_is_not_on_record(filled: Log, engine: Engine, change: str) -> None:
+    leaf = filled.entry(7).leaf
+    content = leaf.commitment + b"".join(leaf.tags)
+    with pytest.raises(DBAPIError, match="UPDATE refused"), begin_write(engine) as connection:
+        connection.execute(text(f'UPDATE ledger_entries SET {change} WHERE "index" = 7'), {"content": content})  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "salt = NULL, body = :content, statement_key = 1",
+        "body = :content",
+        "salt = NULL, body = :cut",
+    ],
+)
+def test_a_recorded_erasure_allows_that_one_change_only(filled: Log, engine: Engine, change: str) -> None:
+    leaf = filled.entry(7).leaf
+    content = leaf.commitment + b"".join(leaf.tags)
+    with pytest.raises(DBAPIError, match="UPDATE refused"), begin_write(engine) as connection:
+        connection.execute(text("INSERT INTO ledger_erasures VALUES (7, 9)"))
+        connection.execute(
+            text(f'UPDATE ledger_entries SET {change} WHERE "index" = 7'),  # noqa: S608
+            {"content": content, "cut": content[:40]},
+        )
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_nothing_of_the_body_is_left_in_the_files_of_sqlite(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    stored = filled.entry(7)
+    assert stored.body is not None
+    assert stored.salt is not None
+    erase(filled, engine, 7, reason=REASON, signer=registry)
+    path = Path(str(engine.url.database))
+    kept = b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+    assert stored.body.statement not in kept
+    assert stored.salt not in kept
