@@ -16,7 +16,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
     """
-    from app import accounts, facts, portal, registry, verification  # noqa: PLC0415
+    from app import accounts, facts, portal, registry, transparency, verification  # noqa: PLC0415
     from app.core import authorisation, csrf, database, health, http, i18n, logging  # noqa: PLC0415
     from app.core.api import make_api  # noqa: PLC0415
     from app.core.application import Application  # noqa: PLC0415
@@ -40,7 +40,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     app.register_blueprint(health.blueprint)
     api = make_api(app)
-    for feature in (accounts, facts, registry, verification, portal):
+    for feature in (accounts, facts, registry, transparency, verification, portal):
         feature.install(app, api)
     http.wrap(app, trust_proxy=settings.trust_proxy)
     return app

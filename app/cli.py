@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PARTS = {
     # command: (module, attribute, short help); loaded when used, so that `marchamo scan` starts without a web framework
     "account": ("app.accounts.cli", "account", "Organisations, administrators, rights and API keys."),
+    "backup": ("app.core.backup_cli", "backup", "Copy the registry while it is in use, or check a copy."),
+    "restore": ("app.core.backup_cli", "restore", "Put a copy back into an empty database."),
     "batch": ("app.registry.cli", "batch", "Commission batches, import files, print labels."),
     "product": ("app.registry.cli", "product", "Register and list products."),
     "ledger": ("ledger.cli", "ledger", "Audit, export and prove the ledger."),
@@ -30,7 +32,7 @@ PARTS = {
     "trust": ("scanners.cli", "trust", "Fetch a registry's trust list, to judge without a connection."),
     "demo": ("app.demo.cli", "demo", "Tell the whole story on a fresh database, in less than a minute."),
     "demo-firm": ("app.demo.cli", "demo_firm", "Make sure that the demo firm exists and print how to act for it."),
-    "facts": ("app.facts.cli", "facts", "Rebuild what is derived from events."),
+    "facts": ("app.facts.cli", "facts", "Rebuild what is derived from events; prove a scan."),
 }
 
 
@@ -71,8 +73,12 @@ def cli(context: click.Context) -> None:
 
 def _open_ledger() -> "LedgerContext":
     from app.core.bootstrap import open_ledger
+    from app.transparency.service.product import with_product
 
-    return open_ledger(Settings.from_environment())
+    settings = Settings.from_environment()
+    context = with_product(open_ledger(settings), settings)
+    click.get_current_context().call_on_close(context.engine.dispose)
+    return context
 
 
 @cli.command()
@@ -90,12 +96,17 @@ def config(as_json: bool) -> None:
 
 
 @cli.command("migrate")
-def migrate_command() -> None:
-    """Bring the database to this program's schema."""
-    from app.core.bootstrap import migrate
+@click.option("--runtime-role", metavar="NAME", help="PostgreSQL: give this role what serving needs, and no more.")
+def migrate_command(runtime_role: str | None) -> None:
+    """Bring the database to this program's schema. Run it as the database's owner."""
+    from app.core.bootstrap import grant_to_runtime, migrate
 
-    migrate(Settings.from_environment())
+    settings = Settings.from_environment()
+    migrate(settings)
     click.echo("The database is up to date.")
+    if runtime_role is not None:
+        grant_to_runtime(settings, runtime_role)
+        click.echo(f"{runtime_role} may serve: it can add to the ledger, and change or remove nothing there.")
 
 
 @cli.command()
@@ -134,12 +145,15 @@ def worker() -> None:
     from app import server
     from app.core import logging
     from app.core.bootstrap import open_services
+    from app.facts.service import regular_commitments
     from app.registry.jobs import job_handlers, sweep
+    from app.transparency.auditing import regular_audits
 
     logging.configure()
     services = open_services(Settings.from_environment())
     sweep(services)
-    server.run_worker(services, job_handlers(services))
+    with regular_audits(services), regular_commitments(services):
+        server.run_worker(services, job_handlers(services))
 
 
 @dataclass

@@ -21,6 +21,8 @@ import structlog
 from app.core import jobs
 from app.core.config import Settings
 from app.core.services import Services
+from app.core.state_map import MapPublisher
+from app.core.witnesses import has_witnesses, witness_until
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -162,10 +164,15 @@ def run_worker(services: Services, handlers: dict[str, jobs.Handler]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if has_witnesses(services):
+        # On a thread of its own: a job may take minutes, and a checkpoint without witnesses grows old.
+        threading.Thread(target=witness_until, args=(stopping, services), name="witnessing").start()
     parent = os.getppid()
+    publisher = MapPublisher(services)
     while not stopping.is_set() and os.getppid() == parent:
         try:
             ran = jobs.run_next(services.engine, handlers)
+            publisher.publish_when_due()
         except Exception:
             # The database may be restarting; a worker that gave up would leave jobs waiting for ever.
             logger.exception("worker could not reach its jobs")
@@ -173,3 +180,4 @@ def run_worker(services: Services, handlers: dict[str, jobs.Handler]) -> None:
             stopping.wait(RESTART_PAUSE_SECONDS)
         if not ran:
             stopping.wait(IDLE_POLL_SECONDS)
+    stopping.set()

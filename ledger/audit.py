@@ -10,33 +10,47 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit_entries import check_bodies, check_duplicates, check_erasures, check_leaves, read_tiles
-from ledger.audit_report import AuditReport, Fault, FaultCode
+from ledger.audit_map import check_map, check_map_heads
+from ledger.audit_report import AuditReport, AuditScope, Fault, FaultCode
 from ledger.checkpoint import open_checkpoint
 from ledger.edge import TILE_WIDTH, Edge, chain_hashes
-from ledger.errors import EntryNotFound, LedgerError, NoteError, ProofError
+from ledger.errors import EntryNotFound, LedgerError, LogKeyError, NoteError, ProofError
+from ledger.key_entries import LogKeyHistory
 from ledger.leaf import FIRST_PREV
+from ledger.log_keys import LogKeys
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_inclusion
 from ledger.note import NoteVerifier
 from ledger.storage.sql import SqlLogStorage, SqlReader
-from ledger.storage.tables import ledger_checkpoints, ledger_entries, ledger_heads, ledger_tags, ledger_tiles
+from ledger.storage.tables import (
+    ledger_checkpoints,
+    ledger_entries,
+    ledger_freezes,
+    ledger_heads,
+    ledger_tags,
+    ledger_tiles,
+)
 from ledger.tiles import LOG_HEIGHT, TileBuilder, inclusion_path, tree_root
 
-__all__ = ["AuditReport", "Fault", "FaultCode", "audit"]
+__all__ = ["AuditReport", "AuditScope", "Fault", "FaultCode", "audit"]
 
 CHUNK = 16 * TILE_WIDTH
 """Entries read at once."""
 
+KNOWN_CHECKPOINT = "known checkpoint"
+"""Where a fault is that a checkpoint from outside of the database shows, followed by its number."""
+
 CACHED_TILES = 256
 """Tiles kept for the proofs of one audit: 2 MiB."""
 
-ExtraCheck = Callable[[Connection], Iterable[Fault]]
-"""A check of the product's own (such as batch roots), run in the same snapshot."""
+ExtraCheck = Callable[[Connection, AuditScope], Iterable[Fault]]
+"""A check of the product's own (such as batch roots), run in the same snapshot, as far as the audit looks."""
 
 Progress = Callable[[int, int], None]
 """Called with the entries checked so far and their total."""
@@ -55,6 +69,9 @@ def audit(
 ) -> AuditReport:
     """Audit the log in this database; never raises for what it finds there.
 
+    `verifier` is one of the log's keys, known from elsewhere; the others, and which sizes of checkpoints each of them
+    signs, are read from the log's own entries, and every checkpoint has to bear exactly the signatures due.
+
     All of it by default; with `since` the entries from that index on, believing the tiles to the left as far as the
     heads bear them out; with `sample` that many entries chosen at random, each proved up to the head. The statements'
     own signatures are for `extra_checks`: the ledger does not know the actors' keys.
@@ -65,18 +82,46 @@ def audit(
     try:
         with SqlLogStorage(engine).reading() as reader:
             work = _Audit(reader, verifier, verifier.name if origin is None else origin, report)
+            passes = _Passes(1 + len(extra_checks), progress)
             if sample is None:
-                work.check_from(0 if since is None else since, progress)
+                scope = work.check_from(0 if since is None else since, passes.told)
             else:
-                work.check_sample(sample)
+                scope = work.check_sample(sample)
             work.check_known(known_checkpoints)
             for check in extra_checks:
-                report.faults.extend(check(reader.connection))
+                for fault in check(reader.connection, passes.following(scope)):
+                    report.add(fault.code, fault.where, fault.message)
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         report.add(FaultCode.STORAGE_UNREADABLE, "database", f"the database could not be read: {cause}")
     report.seconds = time.perf_counter() - started
     return report
+
+
+class _Passes:
+    """Tells of the progress of several passes over the same entries as of one long one."""
+
+    def __init__(self, passes: int, progress: Progress | None) -> None:
+        self._passes = passes
+        self._progress = progress
+        self._passed = 0
+
+    def told(self, done: int, total: int) -> None:
+        """Tell of the pass that is under way."""
+        if self._progress is not None:
+            self._progress(self._passed * total + min(done, total), self._passes * total)
+
+    def following(self, scope: AuditScope) -> AuditScope:
+        """Begin the next pass, over what `scope` holds."""
+        self._passed += 1
+        done = 0
+
+        def told(entries: int) -> None:
+            nonlocal done
+            done += entries
+            self.told(done, scope.entries)
+
+        return replace(scope, told=told)
 
 
 class _Audit:
@@ -85,18 +130,30 @@ class _Audit:
     def __init__(self, reader: SqlReader, verifier: NoteVerifier, origin: str, report: AuditReport) -> None:
         self._reader = reader
         self._connection = reader.connection
-        self._verifier = verifier
         self._origin = origin
         self._report = report
+        self._keys = self._read_keys(verifier)
         self._cached_tile = lru_cache(CACHED_TILES)(self._read_tile_uncached)
         self._head = reader.head()
         self._size = 0 if self._head is None else self._head.size
         report.size = self._size
         report.root = (EMPTY_ROOT if self._head is None else self._head.root).hex()
 
-    def check_from(self, since: int, progress: Progress | None) -> None:
-        """Check everything from the tile that holds entry `since` on."""
+    def _read_keys(self, verifier: NoteVerifier) -> LogKeys:
+        """Read from the log's own entries which keys it had, and which sizes each of them signs."""
+        try:
+            return LogKeyHistory(verifier).read(self._reader)
+        except LogKeyError as error:
+            self._report.add(FaultCode.KEY_HISTORY, "ledger_entries", error.message)
+            return LogKeys.of(verifier)
+
+    def check_from(self, since: int, progress: Progress | None) -> AuditScope:
+        """Check everything from the tile that holds entry `since` on; returns what that is."""
         start = min(since, self._size) // TILE_WIDTH * TILE_WIDTH
+        self._check_entries_from(start, progress)
+        return AuditScope(self._size, start)
+
+    def _check_entries_from(self, start: int, progress: Progress | None) -> None:
         try:
             builder = TileBuilder.resume(LOG_HEIGHT, start, self._read_tile)
             last = self._read_tile(0, start // TILE_WIDTH - 1, TILE_WIDTH)[-HASH_SIZE:] if start else FIRST_PREV
@@ -121,27 +178,33 @@ class _Audit:
             if progress is not None:
                 progress(stop - start, self._size - start)
         check_erasures(self._reader, start, self._report)
+        check_map_heads(self._reader, start, self._size, self._report)
+        if start == 0:
+            check_map(self._reader, self._report)
+        self._check_freeze()
         self._check_surplus(start)
         check_duplicates(self._connection, self._report)
 
-    def check_sample(self, count: int) -> None:
-        """Prove entries chosen at random up to the head, and the head up to the last checkpoint."""
+    def check_sample(self, count: int) -> AuditScope:
+        """Prove entries chosen at random up to the head, and the head up to the last checkpoint; returns which."""
         if self._head is None:
-            return
+            return AuditScope(0, chosen=())
+        chosen = tuple(sorted(random.SystemRandom().sample(range(self._size), min(count, self._size))))
         try:
             Edge.load(self._reader, self._head)
         except LedgerError as error:
             self._report.add(FaultCode.HEAD_ROOT, f"ledger_heads {self._size}", error.message)
-        for index in sorted(random.SystemRandom().sample(range(self._size), min(count, self._size))):
+        for index in chosen:
             self._check_one(index)
         row = self._reader.checkpoint()
         if row is not None:
             self._check_checkpoint(row.size, row.note, None)
+        return AuditScope(self._size, chosen=chosen)
 
     def check_known(self, notes: Sequence[str]) -> None:
         """Check the log against checkpoints that somebody kept outside of this database."""
         for number, note in enumerate(notes, 1):
-            self._check_checkpoint(None, note, None, where=f"known checkpoint {number}")
+            self._check_checkpoint(None, note, None, where=f"{KNOWN_CHECKPOINT} {number}")
 
     def _check_marks(
         self, builder: TileBuilder, hashes: Sequence[bytes], after: int, upto: int, previous: int | None
@@ -185,7 +248,10 @@ class _Audit:
         """Check a signed checkpoint; without `root` it is computed from the tiles."""
         where = f"ledger_checkpoints {size}" if where is None else where
         try:
-            checkpoint = open_checkpoint(note, self._verifier, origin=self._origin).checkpoint
+            checkpoint = open_checkpoint(note, self._keys, origin=self._origin, by_all=True).checkpoint
+        except LogKeyError as error:
+            self._report.add(FaultCode.CHECKPOINT_KEY, where, error.message)
+            return
         except NoteError as error:
             self._report.add(FaultCode.CHECKPOINT_SIGNATURE, where, error.message)
             return
@@ -243,6 +309,13 @@ class _Audit:
         ).scalars():
             message = f"published, but the log has only {self._size} entries: it was cut back"
             self._report.add(FaultCode.CHECKPOINT_AHEAD, f"ledger_checkpoints {size}", message)
+
+    def _check_freeze(self) -> None:
+        """A frozen log ends with the entry that froze it."""
+        for entry in self._connection.execute(select(ledger_freezes.c.entry)).scalars():
+            if entry != self._size - 1:
+                message = f"the log was frozen with this entry, but has {self._size} entries"
+                self._report.add(FaultCode.LOG_FROZEN, f"ledger_freezes {entry}", message)
 
     def _check_one(self, index: int) -> None:
         """Check one entry: its body, its leaf in the tile, and the path up to the head."""

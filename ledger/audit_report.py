@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -30,10 +31,41 @@ class FaultCode(StrEnum):
     HEAD_CHAIN = "head.chain"
     HEAD_ROOT = "head.root"
     CHECKPOINT_SIGNATURE = "checkpoint.signature"
+    CHECKPOINT_KEY = "checkpoint.key"
     CHECKPOINT_SIZE = "checkpoint.size"
     CHECKPOINT_ROOT = "checkpoint.root"
     CHECKPOINT_AHEAD = "checkpoint.ahead"
+    KEY_HISTORY = "key.history"
+    MAP_HEAD = "map.head"
+    MAP_ROOT = "map.root"
+    MAP_TILE = "map.tile"
+    LOG_FROZEN = "log.frozen"
     STORAGE_UNREADABLE = "storage.unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditScope:
+    """What an audit looks at, for the checks that a product adds.
+
+    size: entries of the log. since: the first entry that is looked at; 0 means that all are. chosen: the indexes of the
+    only entries that are, ascending; None unless they were drawn by lot. told: is called with the entries that a check
+    has just gone through.
+    """
+
+    size: int
+    since: int = 0
+    chosen: tuple[int, ...] | None = None
+    told: Callable[[int], None] = field(default=lambda _entries: None, compare=False, repr=False)
+
+    @property
+    def entries(self) -> int:
+        """How many entries are looked at."""
+        return self.size - self.since if self.chosen is None else len(self.chosen)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is looked at."""
+        return self.since == 0 and self.chosen is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,7 @@ class AuditReport:
     tiles: int = 0
     heads: int = 0
     checkpoints: int = 0
+    map_heads: int = 0
     seconds: float = 0.0
     faults: list[Fault] = field(default_factory=list)
 

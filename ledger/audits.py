@@ -11,15 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, Row, insert, select
 
 from ledger.alarms import AlarmKind, raise_alarm
 from ledger.audit_report import AuditReport
-from ledger.storage.engine import begin_write
+from ledger.storage.numbering import next_number
 from ledger.storage.tables import ledger_audits
-
-_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +45,23 @@ def record_audit(
     Raises SQLAlchemyError when the database can not be written: show the report all the same.
     """
     members = report.to_members() | {"by": by}
-    text = json.dumps(members)
-    for attempt in range(_ATTEMPTS):
-        try:
-            with begin_write(engine) as connection:
-                number = (connection.execute(select(func.max(ledger_audits.c.number))).scalar() or 0) + 1
-                record = AuditRecord(number, int(clock() * 1000), report.mode, report.size, report.ok, by, members)
-                row: dict[str, object] = {
-                    "number": number,
-                    "time": record.time,
-                    "mode": record.mode,
-                    "size": record.size,
-                    "ok": int(record.ok),
-                    "report": text,
-                }
-                connection.execute(insert(ledger_audits).values(row))
-            break
-        except IntegrityError:
-            # PostgreSQL only: another process took the number.
-            if attempt == _ATTEMPTS - 1:
-                raise
+    with next_number(engine, ledger_audits) as (connection, number):
+        record = AuditRecord(number, int(clock() * 1000), report.mode, report.size, report.ok, by, members)
+        row: dict[str, object] = {
+            "number": number,
+            "time": record.time,
+            "mode": record.mode,
+            "size": record.size,
+            "ok": int(record.ok),
+            "report": json.dumps(members),
+        }
+        connection.execute(insert(ledger_audits).values(row))
     if not report.ok:
         first = report.faults[0]
-        # The time and the mode stay out of the evidence: the same faults found again are the same alarm.
-        evidence = json.dumps([[fault.code, fault.where, fault.message] for fault in report.faults])
-        detail = f"An audit found {len(report.faults)} faults; the first: {first.where}: {first.message}"
+        # The place of the first fault is the evidence, not all that was found: each way to audit, and each sample,
+        # finds the same thing with others around it, and would raise an alarm anew.
+        evidence = json.dumps([first.code, first.where])
+        detail = f"An audit found a fault at {first.where}: {first.message}"
         raise_alarm(engine, AlarmKind.AUDIT, detail=detail, evidence=evidence, clock=clock)
     return record
 
@@ -84,9 +73,11 @@ def last_audits(engine: Engine, *, limit: int = 10) -> list[AuditRecord]:
         return [_record(row) for row in connection.execute(query)]
 
 
-def last_audit_of(engine: Engine, *modes: str) -> AuditRecord | None:
-    """Give the latest audit of one of these modes."""
+def last_audit_of(engine: Engine, *modes: str, ok: bool = False) -> AuditRecord | None:
+    """Give the latest audit of one of these modes; with `ok` the latest that found nothing."""
     query = select(ledger_audits).where(ledger_audits.c.mode.in_(modes)).order_by(ledger_audits.c.number.desc())
+    if ok:
+        query = query.where(ledger_audits.c.ok == 1)
     with engine.connect() as connection:
         row = connection.execute(query.limit(1)).first()
     return None if row is None else _record(row)

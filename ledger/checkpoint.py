@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.errors import FormatError, NoteError
+from ledger.log_keys import LogKeys
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger.note import NoteSigner, NoteVerifier, check_note_text, open_note, parse_note, sign_note
 from ledger.strict import MAX_INTEGER, decode_base64, decode_decimal, encode_base64
@@ -61,21 +62,31 @@ class SignedCheckpoint:
     note_text: str
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> SignedCheckpoint:
-    """Sign a checkpoint with the log's key. The caller must have checked that it extends all earlier ones."""
-    return SignedCheckpoint(checkpoint, sign_note(checkpoint.to_text(), [signer]))
+def sign_checkpoint(checkpoint: Checkpoint, *signers: NoteSigner) -> SignedCheckpoint:
+    """Sign a checkpoint with the log's key, or its keys, in this order.
 
-
-def open_checkpoint(note_text: str | bytes, verifier: NoteVerifier, *, origin: str | None = None) -> SignedCheckpoint:
-    """Read a checkpoint signed by the log's key.
-
-    The origin must be the one asked for, by default the key's name. Signatures of others (witnesses) are kept and
-    ignored. Raises NoteError.
+    The caller must have checked that it extends all earlier ones.
     """
-    note, _ = open_note(note_text, [verifier])
+    return SignedCheckpoint(checkpoint, sign_note(checkpoint.to_text(), signers))
+
+
+def open_checkpoint(
+    note_text: str | bytes, keys: NoteVerifier | LogKeys, *, origin: str | None = None, by_all: bool = False
+) -> SignedCheckpoint:
+    """Read a checkpoint signed by the log's key; of several keys, by one that signs checkpoints of this size.
+
+    The origin must be the one asked for, by default the keys' name. Signatures of others (witnesses) are kept and
+    ignored. With `by_all` the log's own strictness: exactly the keys that sign this size have signed. Raises UnknownKey
+    when none of the keys signed, NoteError for everything else, and with `by_all` LogKeyError for the wrong keys.
+    """
+    keys = LogKeys.of(keys) if isinstance(keys, NoteVerifier) else keys
+    note, signed_by = open_note(note_text, keys.verifiers)
     checkpoint = Checkpoint.from_text(note.text)
-    if checkpoint.origin != (verifier.name if origin is None else origin):
+    if checkpoint.origin != (keys.origin if origin is None else origin):
         raise NoteError("this checkpoint belongs to another log")
+    if by_all:
+        keys.require_all(checkpoint.size, signed_by)
+    keys.require_any(checkpoint.size, signed_by)
     return SignedCheckpoint(checkpoint, note.to_text())
 
 

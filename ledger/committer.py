@@ -15,12 +15,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ledger.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, sign_checkpoint
+from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from ledger.edge import Edge
-from ledger.errors import LedgerError, LogFrozen, LogUnavailable
+from ledger.errors import FormatError, LedgerError, LogFrozen, LogUnavailable, NoteError
 from ledger.group import GroupQueue, Ticket
-from ledger.leaf import SALT_SIZE, Body, subject_tag
-from ledger.note import NoteSigner
+from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, body_end, body_start, check_subjects, subject_tag
+from ledger.mark_guard import MarkGuard
+from ledger.note import open_note
+from ledger.signers import Signers
 from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter, TagRow
 from ledger.strict import encode_base64
 from ledger.subjects import Counts
@@ -30,6 +32,9 @@ MAX_GROUP = 256
 
 MAX_ENTRIES_A_CALL = 4_096
 """Entries one call may bring."""
+
+MAX_SUBJECT_TEXT = 68
+"""Bytes that a subject takes in a body at most: 44 of base64, the number of the entry and punctuation."""
 
 PUBLISH_INTERVAL_MS = 1_000
 """A checkpoint is published at most this often."""
@@ -70,8 +75,16 @@ class Submission(Ticket):
 
     __slots__ = ("apply", "checkpoint", "entries", "error", "keys", "outcomes", "publish", "salts", "starts", "texts")
 
-    def __init__(self, entries: Sequence[NewEntry], *, apply: Apply | None = None, publish: bool = False) -> None:
-        super().__init__(max(1, len(entries)))
+    def __init__(
+        self,
+        entries: Sequence[NewEntry],
+        *,
+        apply: Apply | None = None,
+        publish: bool = False,
+        alone: bool = False,
+    ) -> None:
+        """With `alone` it shares its transaction with no other call."""
+        super().__init__(MAX_GROUP if alone else max(1, len(entries)))
         # All that needs no lock is done here, in the caller's own time: a malformed entry is refused at once.
         self.starts = [_body_start(entry) for entry in entries]
         self.texts = [[encode_base64(subject) for subject in entry.subjects] for entry in entries]
@@ -104,10 +117,19 @@ class _Group:
 class Committer:
     """Appends for one log; safe for threads, and for other processes that do the same to the same database."""
 
-    def __init__(self, storage: LogStorage, *, origin: str, signer: NoteSigner, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        storage: LogStorage,
+        *,
+        origin: str,
+        signers: Signers,
+        clock: Callable[[], float],
+        mark: MarkGuard,
+    ) -> None:
         self._storage = storage
+        self._mark = mark
         self._origin = origin
-        self._signer = signer
+        self._signers = signers
         self._clock = clock
         self._queue = GroupQueue(self._run, limit=MAX_GROUP)
         self._edge_lock = threading.Lock()
@@ -134,15 +156,24 @@ class Committer:
         if submission.error is not None:
             raise submission.error
 
-    def sign(self, edge: Edge) -> SignedCheckpoint:
-        """Sign the checkpoint of an edge. Nothing signed may leave this process before its head is committed."""
-        return sign_checkpoint(Checkpoint(self._origin, edge.size, edge.root), self._signer)
+    def sign(self, edge: Edge, connection: Connection) -> SignedCheckpoint:
+        """Sign the checkpoint of an edge. Nothing signed may leave this process before its head is committed.
+
+        It is read back as its receiver would: by the signature of every key.
+        """
+        signers = self._signers(connection, edge.size)
+        signed = sign_checkpoint(Checkpoint(self._origin, edge.size, edge.root), *signers)
+        note, signed_by = open_note(signed.note_text, [signer.verifier for signer in signers])
+        if len(signed_by) != len(signers):
+            raise NoteError("a key of the log did not sign the checkpoint")
+        return SignedCheckpoint(Checkpoint.from_text(note.text), signed.note_text)
 
     def _run(self, group: list[Submission]) -> None:
         try:
-            self._write(group)
-        except Exception as error:  # whatever it was, each caller must learn what became of its entry
-            self._recover(group, error)
+            try:
+                self._write(group)
+            except Exception as error:  # whatever it was, each caller must learn what became of its entry
+                self._recover(group, error)
         except BaseException:
             self._edge = Edge.empty()
             _refuse(group, _outcome_unknown())
@@ -153,27 +184,33 @@ class Committer:
             # A crash up to COMMIT loses nothing: no row is visible and nobody was told anything.
             head = writer.head()
             before = self._edge.advanced(writer, head)
+            self._mark.begin(before.size, before.root)
             edge = before.copy()
+            frozen = writer.frozen()  # asked before the group can freeze it
             additions = self._collect(writer, group, edge.size)
             now = int(self._clock() * 1000)
             if additions.rows:
-                if writer.frozen():
+                if frozen:
                     raise LogFrozen("this log has been frozen: it takes no more entries")
                 leaves = edge.extend(additions.contents)
                 writer.add_entries(additions.rows)
                 writer.add_tags(additions.tags)
                 writer.add_tiles(edge.take_full())
                 writer.add_head(Head(edge.size, additions.base, edge.root, now))
-            checkpoint = self.sign(edge)
+            checkpoint = self.sign(edge, writer.connection)
             if additions.rows:
                 # What is about to be acknowledged is proved first, as its receiver would: by signature and path.
-                signed = open_checkpoint(checkpoint.note_text, self._signer.verifier, origin=self._origin).checkpoint
-                before.prove_growth(leaves, signed.root, writer)
+                before.prove_growth(leaves, checkpoint.checkpoint.root, writer)
             published = self._publish(writer, checkpoint, now, force=any(ticket.publish for ticket in group))
             # A crash while the block ends is the one moment of doubt: COMMIT may or may not have reached the disk.
             # The caller was not told; when it asks again, the statement's key finds the entry or the way is free.
         # From here on the group is durable. A crash now loses only the answers; asking again gives them.
         self._advance_to(edge)
+        try:
+            self._mark.acknowledge(edge.size, edge.root)
+        except LogUnavailable as error:
+            raise _not_marked() from error
+        # A crash here loses answers as well; the mark knows of entries that nobody was told of, which does no harm.
         self._counts.remember(additions.counts)
         if published:
             self._published_at = now
@@ -222,17 +259,21 @@ class Committer:
         try:
             with self._storage.writing() as writer:
                 edge = Edge.load(writer, writer.head())
+                self._mark.begin(edge.size, edge.root)
                 known = _find(writer, statements)
+                checkpoint = self.sign(edge, writer.connection)
+            self._mark.acknowledge(edge.size, edge.root)
         except Exception:  # the database is out of reach; the first cause is the one to tell
             # Our own errors are raised before COMMIT, so they leave no doubt.
             _refuse(group, cause if isinstance(cause, LedgerError) else _outcome_unknown(), cause)
             return
         self._advance_to(edge)
-        checkpoint = self.sign(edge)
         for submission in group:
-            planned = zip(submission.entries, submission.outcomes, strict=False)
-            complete = len(submission.outcomes) == len(submission.entries)
-            if complete and all(known.get(entry.statement) == outcome.index for entry, outcome in planned):
+            places = [known.get(entry.statement) for entry in submission.entries]
+            if submission.error is None and None not in places:
+                if places != [outcome.index for outcome in submission.outcomes]:
+                    # Recorded by an earlier call, not by the group that failed.
+                    submission.outcomes = [Outcome(place, duplicate=True) for place in places if place is not None]
                 submission.checkpoint = checkpoint
             else:
                 _refuse([submission], cause if isinstance(cause, LedgerError) else _not_recorded(), cause)
@@ -273,9 +314,9 @@ def _add(submission: Submission, at: int, additions: _Group) -> Outcome:
     for subject, text in zip(entry.subjects, submission.texts[at], strict=True):
         sequence = counts[subject]
         counts[subject] = sequence + 1
-        pairs.append(f'["{text}",{sequence}]')
+        pairs.append((text, sequence))
         tags.append(subject_tag(subject, sequence))
-    body = b"".join((submission.starts[at], ",".join(pairs).encode("ascii"), b"]}"))
+    body = submission.starts[at] + body_end(pairs)
     additions.rows.append(EntryRow(index, key, salt, body))
     additions.contents.append(b"".join((sha256(salt + body).digest(), *tags)))
     additions.tags += [TagRow(tag, index) for tag in tags]
@@ -283,12 +324,11 @@ def _add(submission: Submission, at: int, additions: _Group) -> Outcome:
 
 
 def _body_start(entry: NewEntry) -> bytes:
-    """Give the canonical body up to its subjects, which are its last member; refuse a malformed entry.
-
-    Which entry about its subjects it will be is not known before it has the log's lock.
-    """
-    body = Body(entry.kind, tuple((subject, 0) for subject in entry.subjects), entry.statement, entry.key_id).to_bytes()
-    return body[: body.rindex(b'"subjects":[') + len(b'"subjects":[')]
+    check_subjects(entry.subjects)
+    start = body_start(entry.kind, entry.statement, entry.key_id)
+    if len(start) + MAX_SUBJECT_TEXT * len(entry.subjects) > MAX_BODY_SIZE:
+        raise FormatError(f"a body has at most {MAX_BODY_SIZE} bytes")
+    return start
 
 
 def _find(writer: LogWriter, statements: dict[bytes, int]) -> dict[bytes, int]:
@@ -329,6 +369,13 @@ def _refuse(group: list[Submission], error: LedgerError, cause: Exception | None
 
 def _not_recorded() -> LogUnavailable:
     return LogUnavailable("the log could not be written; nothing was recorded", fix="Submit the same statement again.")
+
+
+def _not_marked() -> LogUnavailable:
+    return LogUnavailable(
+        "the log's high-water mark could not be written: the statement is recorded, but nothing was acknowledged",
+        fix="Submit the same statement again when the mark can be written: it gives its place.",
+    )
 
 
 def _outcome_unknown() -> LogUnavailable:

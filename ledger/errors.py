@@ -130,3 +130,15 @@ class TransportError(LedgerError):
     """Another server could not be reached, or gave no whole answer in time."""
 
     code = "ledger.transport"
+
+
+class AcknowledgedLost(LedgerError):
+    """Somebody outside knows of entries that the database does not hold, or holds differently."""
+
+    code = "ledger.acknowledged_lost"
+
+
+class RoleRefused(LedgerError):
+    """A database role that can not be made the one that serves."""
+
+    code = "ledger.role"

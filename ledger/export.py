@@ -1,24 +1,28 @@
 """Write the log as files (C2SP tlog-tiles), so that any web server can serve it and any tool can check it.
 
-    checkpoint                 the latest published checkpoint
-    tile/<level>/<index>       hashes; the last of each level as .p/<width>
-    tile/entries/<index>       the leaves
-
-Full tiles never change: a second export into the same directory writes only what is new. The checkpoint comes last,
-so that whoever copies the directory meanwhile finds every tile that the checkpoint needs.
+The files are those of `ledger.log_files`. Full tiles never change: a second export into the same directory writes only
+what is new. The checkpoint comes last, so that whoever copies the directory meanwhile finds every tile that the
+checkpoint needs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.checkpoint import SignedCheckpoint
-from ledger.edge import TILE_WIDTH
+from ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from ledger.cosigned import CosignedCheckpoints
+from ledger.errors import ForkDetected
 from ledger.log import Log
-from ledger.tiles import LOG_HEIGHT, tile_path, tile_width
+from ledger.log_files import LogFiles
+from ledger.map_files import MapFiles
+
+MAX_CHECKPOINT_FILE = 1_000_000
+
+Progress = Callable[[int, int], None]
+"""Called with the files done so far and their total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +34,62 @@ class Exported:
     kept: int
 
 
-def export(log: Log, directory: Path, *, progress: Callable[[int], None] | None = None) -> Exported:
-    """Write the log up to its latest published checkpoint into `directory`; `progress` gets the files done so far."""
-    checkpoint = log.checkpoint()
+def export(
+    log: Log,
+    directory: Path,
+    *,
+    cosigned: CosignedCheckpoints | None = None,
+    maps: MapFiles | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the log up to its latest published checkpoint into `directory`; with `cosigned` up to the one it gives.
+
+    With `maps` the statements of the subject map too, with which `ledger.monitor` checks it. Raises ForkDetected when
+    the folder holds an earlier export of another history of this log, or of more entries than it has.
+    """
+    _refuse_other_history(log, directory)
+    files = LogFiles(log, cosigned)
+    checkpoint = files.checkpoint()
     size = checkpoint.checkpoint.size
+    total = files.count(size) + 1
     written = kept = 0
-    for level, index, width in _tiles(size):
-        partial = None if width == TILE_WIDTH else width
-        path = directory / tile_path(level, index, partial)
+    for name in files.names(size):
+        path = directory / name.path()
         if path.exists():
             kept += 1
-            continue
-        data = log.entry_bundle(index, width) if level == "entries" else log.tile(int(level), index, width)
-        _write(path, data)
-        written += 1
+        else:
+            _write(path, files.read(name))
+            written += 1
         if progress is not None:
-            progress(written + kept)
+            progress(written + kept, total)
+    for map_path, data in maps.files(checkpoint) if maps is not None else ():
+        _write(directory / map_path, data)
+        written += 1
     _write(directory / "checkpoint", checkpoint.note_text.encode())
+    if progress is not None:
+        progress(total, total)
     return Exported(checkpoint, written + 1, kept)
 
 
-def _tiles(size: int) -> Iterator[tuple[int | str, int, int]]:
-    """Name every tile of a log of this size: level or "entries", index, width."""
-    level = 0
-    while size >> (LOG_HEIGHT * level):
-        for index in range(-(-(size >> (LOG_HEIGHT * level)) // TILE_WIDTH)):
-            width = tile_width(LOG_HEIGHT, level, index, size)
-            yield level, index, width
-            if level == 0:
-                yield "entries", index, width
-        level += 1
+def _refuse_other_history(log: Log, directory: Path) -> None:
+    """An earlier export is a checkpoint that others may have seen: a log that was put back must not hide it."""
+    try:
+        with (directory / "checkpoint").open("rb") as file:
+            note = file.read(MAX_CHECKPOINT_FILE)
+    except FileNotFoundError:
+        return
+    known = open_checkpoint(note, log.keys(), origin=log.origin).checkpoint
+    size, _ = log.head()
+    if known.size > size:
+        raise ForkDetected(
+            f"{directory} holds an export of {known.size} entries, the log has only {size}: its database was put back",
+            fix="Keep this export: it shows what is missing. See `marchamo ledger adopt`.",
+        )
+    if log.root_at(known.size) != known.root:
+        raise ForkDetected(
+            f"{directory} holds an export of another history of this log, of {known.size} entries",
+            fix="Keep this export: it is evidence. See `marchamo ledger adopt`; then export into a new folder.",
+        )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,8 +9,9 @@ disagree with it. The commitment is SHA-256(salt || body): without the salt nobo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 
@@ -29,7 +30,7 @@ MIN_LEAF_SIZE = 1 + 2 * HASH_SIZE + TAG_SIZE
 MAX_LEAF_SIZE = 1 + 2 * HASH_SIZE + MAX_SUBJECTS * TAG_SIZE
 FIRST_PREV = bytes(HASH_SIZE)
 """`prev` of leaf 0."""
-MAX_BODY_SIZE = 131_072
+MAX_BODY_SIZE = 262_144
 
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _KEY_ID = re.compile(r"[!-~]{1,128}")
@@ -78,6 +79,32 @@ def commitment(salt: bytes, body: bytes) -> bytes:
     return sha256(salt + body).digest()
 
 
+@lru_cache(4_096)
+def _encoded_start(key_id: str, kind: str) -> bytes:
+    """Check key id and kind and encode what a body begins with. Few distinct ones exist."""
+    if not _KIND.fullmatch(kind):
+        raise FormatError("the kind of a body is a lower-case word such as batch.registered")
+    if not _KEY_ID.fullmatch(key_id):
+        raise FormatError("a key id is 1 to 128 visible ASCII characters")
+    return encode_json({"key_id": key_id, "kind": kind})[:-1]
+
+
+def body_start(kind: str, statement: bytes, key_id: str) -> bytes:
+    """Give the canonical bytes of a body up to its last member, the subjects. Raises FormatError.
+
+    Which entry about its subjects a body is becomes known under the log's lock; all else is encoded before.
+    """
+    start = _encoded_start(key_id, kind)
+    if not _STATEMENT.fullmatch(statement):
+        raise FormatError("the statement of a body is a compact JWS")
+    return b"".join((start, b',"statement":"', statement, b'","subjects":['))
+
+
+def body_end(subjects: Iterable[tuple[str, int]]) -> bytes:
+    """Give the rest of a body: its subjects (base64) in ascending order, each with the number of the entry."""
+    return ",".join([f'["{subject}",{sequence}]' for subject, sequence in subjects]).encode("ascii") + b"]}"
+
+
 def subject_tag(subject: bytes, sequence: int) -> bytes:
     """Give the tag (16 bytes) of entry number `sequence`, counted from 0, about a subject (32 bytes)."""
     return sha256(_TAG_START + subject + sequence.to_bytes(8, "big")).digest()[:TAG_SIZE]
@@ -98,15 +125,12 @@ class Body:
     key_id: str
 
     def __post_init__(self) -> None:
-        if not _KIND.fullmatch(self.kind):
-            raise FormatError("the kind of a body is a lower-case word such as batch.registered")
+        _encoded_start(self.key_id, self.kind)
         check_subjects([subject for subject, _ in self.subjects])
         if any(not 0 <= sequence <= MAX_INTEGER for _, sequence in self.subjects):
             raise FormatError("the entries about a subject are counted from 0")
         if not _STATEMENT.fullmatch(self.statement):
             raise FormatError("the statement of a body is a compact JWS")
-        if not _KEY_ID.fullmatch(self.key_id):
-            raise FormatError("a key id is 1 to 128 visible ASCII characters")
 
     def tags(self) -> tuple[bytes, ...]:
         """Give the tags of the leaf, in the order of the subjects."""
@@ -114,14 +138,8 @@ class Body:
 
     def to_bytes(self) -> bytes:
         """Give the canonical bytes: JSON with sorted members and no white space."""
-        return encode_json(
-            {
-                "key_id": self.key_id,
-                "kind": self.kind,
-                "statement": self.statement.decode("ascii"),
-                "subjects": [[encode_base64(subject), sequence] for subject, sequence in self.subjects],
-            }
-        )
+        subjects = [(encode_base64(subject), sequence) for subject, sequence in self.subjects]
+        return body_start(self.kind, self.statement, self.key_id) + body_end(subjects)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Body:
@@ -144,6 +162,8 @@ def check_subjects(subjects: Sequence[bytes]) -> None:
     """Refuse with FormatError subjects that are none, too many, of another length, or not ascending."""
     if not 1 <= len(subjects) <= MAX_SUBJECTS:
         raise FormatError(f"an entry is about 1 to {MAX_SUBJECTS} subjects")
+    if len(subjects) == 1 and len(subjects[0]) == SUBJECT_SIZE:
+        return  # most of them
     if any(len(subject) != SUBJECT_SIZE for subject in subjects):
         raise FormatError(f"a subject has {SUBJECT_SIZE} bytes")
     if any(earlier >= later for earlier, later in pairwise(subjects)):

@@ -28,15 +28,20 @@ from ledger.committer import (
     Submission,
 )
 from ledger.edge import TILE_BYTES, TILE_WIDTH, chained_leaves
-from ledger.errors import EntryNotFound, ForkDetected, StorageError
+from ledger.errors import EntryNotFound, ForkDetected, LogKeyError, LogUnavailable, StorageError
+from ledger.high_water import Finding, HighWaterMark
+from ledger.key_entries import KeyEntry, LogKeyHistory
 from ledger.leaf import FIRST_PREV, Body, Leaf, subject_tag
-from ledger.merkle import HASH_SIZE
-from ledger.note import NoteSigner
+from ledger.log_keys import LogKeys
+from ledger.mark_guard import MarkGuard
+from ledger.merkle import EMPTY_ROOT, HASH_SIZE
+from ledger.note import NoteSigner, NoteVerifier
 from ledger.proof import format_proof
+from ledger.signers import Signers, always
 from ledger.storage.interface import EntryRow, LogStorage
 from ledger.storage.sql import SqlLogStorage
 from ledger.subjects import Counts
-from ledger.tiles import LOG_HEIGHT, consistency_path, inclusion_path, tree_root
+from ledger.tiles import LOG_HEIGHT, consistency_path, format_entry_bundle, inclusion_path, tree_root
 
 __all__ = ["Appended", "Log", "NewEntry", "StoredEntry"]
 
@@ -84,14 +89,23 @@ class Log:
         *,
         origin: str,
         signer: NoteSigner,
+        signers: Signers | None = None,
+        high_water: HighWaterMark | None = None,
         clock: Callable[[], float] = time.time,
         storage: LogStorage | None = None,
     ) -> None:
         self.origin = origin
-        self.verifier = signer.verifier
+        self._key_history = LogKeyHistory(signer.verifier)
         self._clock = clock
         self._storage = storage if storage is not None else SqlLogStorage(engine)
-        self._committer = Committer(self._storage, origin=origin, signer=signer, clock=clock)
+        self._mark = MarkGuard(high_water, self.root_at)
+        self._committer = Committer(
+            self._storage,
+            origin=origin,
+            signers=always(signer) if signers is None else signers,
+            clock=clock,
+            mark=self._mark,
+        )
         self._published: tuple[SignedCheckpoint, int] | None = None
         self._full_tile = lru_cache(CACHED_TILES)(self._read_full_tile)
         self._inclusion_path = lru_cache(CACHED_PATHS)(self._build_inclusion_path)
@@ -103,28 +117,38 @@ class Log:
         *,
         origin: str,
         signer: NoteSigner,
+        signers: Signers | None = None,
+        high_water: HighWaterMark | None = None,
         clock: Callable[[], float] = time.time,
         storage: LogStorage | None = None,
     ) -> Log:
         """Open a log and check its head against its entries, tiles and last published checkpoint.
 
-        Raises StorageError, ForkDetected or NoteError when they disagree: such a log must not sign anything. Needs
-        the schema; an empty database is an empty log.
+        `signer` is a key of the log, by which it is known again; it signs every checkpoint unless `signers` is given:
+        the keys of a log that may change them. Raises StorageError, ForkDetected, LogKeyError or NoteError when they
+        disagree: such a log must not sign anything. Needs the schema; an empty database is an empty log. A log whose
+        `high_water` mark is missing or contradicts it opens, answers and proves, but takes no entries: see `finding`.
         """
-        log = cls(engine, origin=origin, signer=signer, clock=clock, storage=storage)
+        log = cls(
+            engine, origin=origin, signer=signer, signers=signers, high_water=high_water, clock=clock, storage=storage
+        )
+        log.finding()  # an empty log gets its mark here, before anybody can have appended to it
         with log._storage.reading() as reader:
             row = reader.checkpoint()
+            keys = log._key_history.read(reader)
         # Only now: other processes go on writing, and a checkpoint read after the head may well be beyond it.
         size, root = log.head()
+        if signers is not None:
+            log._require_signers(engine, signers, size)
         if row is None:
             return log
-        known = open_checkpoint(row.note, log.verifier, origin=origin).checkpoint
+        known = open_checkpoint(row.note, keys, origin=origin).checkpoint
         if known.size > size:
             raise ForkDetected(
                 f"a checkpoint of size {known.size} was published but the log has only {size} entries",
                 fix="The database was rolled back. Restore the newer state; do not append to this one.",
             )
-        if known.root != (root if known.size == size else tree_root(log.tile, LOG_HEIGHT, known.size)):
+        if known.root != (root if known.size == size else log.root_at(known.size)):
             raise ForkDetected(f"the published checkpoint of size {known.size} does not fit the entries")
         return log
 
@@ -146,6 +170,12 @@ class Log:
         self._committer.submit(submission)
         return _acknowledge(submission, submission.outcomes[0])
 
+    def append_last(self, entry: NewEntry, apply: Callable[[Connection, int], T]) -> Appended[T]:
+        """Do what `append` does, with an entry that no other follows in its transaction: to freeze the log with it."""
+        submission = Submission([entry], apply=apply, alone=True)
+        self._committer.submit(submission)
+        return _acknowledge(submission, submission.outcomes[0])
+
     def append_many(self, entries: Sequence[NewEntry]) -> list[Appended[None]]:
         """Record up to 4,096 statements in one transaction: all of them or, when it raises, none."""
         if len(entries) > MAX_ENTRIES_A_CALL:
@@ -156,10 +186,35 @@ class Log:
         self._committer.submit(submission)
         return [_acknowledge(submission, outcome) for outcome in submission.outcomes]
 
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The log's key as last read; while two sign side by side the older, which everybody knows."""
+        return self._key_history.keys.current[0].verifier
+
+    def keys(self) -> LogKeys:
+        """Give all keys that the log ever had, as its entries name them now."""
+        with self._storage.reading() as reader:
+            return self._key_history.read(reader)
+
+    def key_entries(self) -> tuple[KeyEntry, ...]:
+        """Give the entries about the log's keys, in order."""
+        self.keys()
+        return self._key_history.entries
+
     def head(self) -> tuple[int, bytes]:
         """Give size and root of the log as it is in the database now."""
         edge = self._committer.refresh()
         return edge.size, edge.root
+
+    def root_at(self, size: int) -> bytes:
+        """Give the root (32 bytes) over the first `size` entries. Raises EntryNotFound when there are fewer."""
+        if size:
+            self._require_size(size)
+        return tree_root(self.tile, LOG_HEIGHT, size) if size else EMPTY_ROOT
+
+    def finding(self) -> Finding | None:
+        """Say how the high-water mark and the log compare now; None for a log without a mark. Raises OSError."""
+        return self._mark.look(self.head)
 
     def checkpoint(self, *, at_least: int = 0) -> SignedCheckpoint:
         """Give the latest published checkpoint, publishing a new one when the last is older than a second.
@@ -178,13 +233,20 @@ class Log:
         with self._storage.reading() as reader:
             row = reader.checkpoint()
         stale = row is None or (row.size < size and abs(now - row.time) >= PUBLISH_INTERVAL_MS)
-        if stale or (row is not None and row.size < at_least):
-            self._committer.submit(Submission([], publish=True))
+        covers = row is not None and row.size >= at_least
+        if stale or not covers:
+            try:
+                self._committer.submit(Submission([], publish=True))
+            except LogUnavailable:
+                if not covers:
+                    raise
+                # A log that may not sign now still has what it has published.
             with self._storage.reading() as reader:
                 row = reader.checkpoint()
         if row is None:
             raise StorageError("the checkpoint that was just published is gone")
-        signed = open_checkpoint(row.note, self.verifier, origin=self.origin)
+        signed = open_checkpoint(row.note, self.keys(), origin=self.origin)
+        self._mark.show(signed.checkpoint.size, signed.checkpoint.root)
         self._published = signed, now
         return signed
 
@@ -196,7 +258,9 @@ class Log:
             return None
         if self._published is not None and self._published[0].note_text == row.note:
             return self._published[0]
-        return open_checkpoint(row.note, self.verifier, origin=self.origin)
+        signed = open_checkpoint(row.note, self.keys(), origin=self.origin)
+        self._mark.show(signed.checkpoint.size, signed.checkpoint.root)
+        return signed
 
     def prove(self, index: int, size: int | None = None, *, checkpoint: SignedCheckpoint | None = None) -> str:
         """Give the tlog-proof text of entry `index`.
@@ -249,14 +313,24 @@ class Log:
         start = index * TILE_WIDTH
         rows = self._rows(start, start + width)
         leaves = chained_leaves(self._leaf_hash(start - 1), [row.content() for row in rows])
-        return b"".join(len(data).to_bytes(2, "big") + data for data in (leaf.to_bytes() for leaf in leaves))
+        return format_entry_bundle([leaf.to_bytes() for leaf in leaves])
+
+    def _require_signers(self, engine: Engine, signers: Signers, size: int) -> None:
+        """Refuse keys that are not those which the entries name. For a size that exists no later entry changes them."""
+        with engine.connect() as connection:
+            found = tuple(signer.verifier for signer in signers(connection, size))
+        if found != self.keys().at(size):
+            raise LogKeyError(
+                "the keys that are kept to sign this log are not those that its entries name",
+                fix="Entries and keys belong together: restore both from the same backup.",
+            )
 
     def _checkpoint_of(self, size: int) -> SignedCheckpoint:
         with self._storage.reading() as reader:
             row = reader.checkpoint_of(size)
         if row is None:
             raise EntryNotFound(f"no checkpoint of size {size} was published")
-        return open_checkpoint(row.note, self.verifier, origin=self.origin)
+        return open_checkpoint(row.note, self.keys(), origin=self.origin)
 
     def _build_inclusion_path(self, index: int, size: int) -> tuple[bytes, ...]:
         self._require_size(size)

@@ -2,19 +2,21 @@
 
 A note is read strictly and nothing in it counts before a known key has verified it. Signatures of unknown keys are
 kept and ignored: that is how witnesses add theirs. If a known key's signature fails, the whole note is refused.
+Keys of other types live elsewhere (`ledger.cosignature`); here they are what `Verifier` and `Signer` ask for.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ledger.errors import FormatError, NoteError
+from ledger.errors import FormatError, NoteError, UnknownKey
 from ledger.strict import decode_base64, encode_base64
 
 ED25519 = 0x01
@@ -24,7 +26,9 @@ MAX_NOTE_SIZE = 1_000_000
 MAX_SIGNATURES = 100
 MAX_NAME_SIZE = 255
 _SIGNATURE_START = "— "
-_PRIVATE_START = "PRIVATE+KEY"
+_PRIVATE_START = "PRIVATE+KEY+"
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_ED25519_SIZE = {ED25519: 32}
 
 
 def key_id(name: str, signature_type: int, public_key: bytes) -> int:
@@ -66,9 +70,62 @@ class Note:
         return f"{self.text}\n{''.join(signature.line() for signature in self.signatures)}"
 
 
+class Verifier(Protocol):
+    """A public key of any type under a name; the name and the key id together identify it."""
+
+    @property
+    def name(self) -> str:
+        """The key's name."""
+
+    @property
+    def key_id(self) -> int:
+        """The 32-bit key id."""
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Check one signature (the bytes after the key id) over the note text. Raises NoteError."""
+
+
+class Signer(Protocol):
+    """A private key of any type under a name."""
+
+    def sign(self, text: str) -> Signature:
+        """Sign a note text, which must end in a newline."""
+
+
+AnyVerifier = TypeVar("AnyVerifier", bound=Verifier)
+
+
+def claims(verifier: Verifier, signature: Signature) -> bool:
+    """Say whether the signature line is in this key's name (name and key id agree)."""
+    return signature.key_id == verifier.key_id and signature.name == verifier.name
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParts:
+    """A key as written: `name+hash+base64`, the last part holding a type byte and the key itself."""
+
+    name: str
+    key_id: int
+    signature_type: int
+    material: bytes = field(repr=False)
+
+    def check_id(self, actual: int) -> None:
+        """Compare the hash as written with that of the public key. Raises NoteError."""
+        if self.key_id != actual:
+            raise NoteError("the key does not match its own hash: it was mistyped or changed")
+
+    def to_text(self) -> str:
+        """Give the key as text."""
+        return f"{self.name}+{self.key_id:08x}+{encode_base64(bytes([self.signature_type]) + self.material)}"
+
+    def to_secret_text(self) -> str:
+        """Give a private key as text: a secret."""
+        return _PRIVATE_START + self.to_text()
+
+
 @dataclass(frozen=True, slots=True)
 class NoteVerifier:
-    """A public key under a name; the name and the key id together identify it."""
+    """A public Ed25519 key under a name; the name and the key id together identify it."""
 
     name: str
     public_key: Ed25519PublicKey
@@ -81,19 +138,14 @@ class NoteVerifier:
     @classmethod
     def from_text(cls, text: str) -> NoteVerifier:
         """Read a verifier key `name+hash+base64` as Go's sumdb writes it. Raises NoteError."""
-        name, stated_id, raw = _read_key(text)
-        verifier = cls(name, Ed25519PublicKey.from_public_bytes(raw))
-        if verifier.key_id != stated_id:
-            raise NoteError("the verifier key does not match its own hash: it was mistyped or changed")
+        parts = read_key(text, _ED25519_SIZE)
+        verifier = cls(parts.name, Ed25519PublicKey.from_public_bytes(parts.material))
+        parts.check_id(verifier.key_id)
         return verifier
 
     def to_text(self) -> str:
         """Give the verifier key `name+hash+base64`."""
-        return _write_key(self.name, self.key_id, self.public_key.public_bytes_raw())
-
-    def knows(self, signature: Signature) -> bool:
-        """Say whether this key claims the signature line (name and key id agree)."""
-        return signature.key_id == self.key_id and signature.name == self.name
+        return KeyParts(self.name, self.key_id, ED25519, self.public_key.public_bytes_raw()).to_text()
 
     def verify(self, text: str, signature: bytes) -> None:
         """Check one signature over the note text. Raises NoteError."""
@@ -122,25 +174,51 @@ class NoteSigner:
     @classmethod
     def from_text(cls, text: str) -> NoteSigner:
         """Read a signer key `PRIVATE+KEY+name+hash+base64` as Go's sumdb writes it. Raises NoteError."""
-        start, _, rest = text.partition(f"{_PRIVATE_START}+")
-        if start or not rest:
-            raise NoteError(f"a signer key starts with {_PRIVATE_START}+")
-        name, stated_id, raw = _read_key(rest)
-        signer = cls(name, Ed25519PrivateKey.from_private_bytes(raw))
-        if signer.verifier.key_id != stated_id:
-            raise NoteError("the signer key does not match its own hash: it was mistyped or changed")
+        parts = read_secret_key(text, _ED25519_SIZE)
+        signer = cls(parts.name, Ed25519PrivateKey.from_private_bytes(parts.material))
+        parts.check_id(signer.verifier.key_id)
         return signer
 
     def to_text(self) -> str:
         """Give the signer key as text. It is a secret: store it, never show it."""
-        return f"{_PRIVATE_START}+{_write_key(self.name, self.verifier.key_id, self.private_key.private_bytes_raw())}"
+        raw = self.private_key.private_bytes_raw()
+        return KeyParts(self.name, self.verifier.key_id, ED25519, raw).to_secret_text()
 
     def sign(self, text: str) -> Signature:
         """Sign a note text, which must end in a newline."""
         return Signature(self.name, self.verifier.key_id, self.private_key.sign(check_note_text(text)))
 
 
-def sign_note(text: str, signers: Sequence[NoteSigner]) -> str:
+def read_key(text: str, sizes: Mapping[int, int]) -> KeyParts:
+    """Read a key of one of the types in `sizes` (type byte -> bytes of the key itself). Raises NoteError.
+
+    The hash of a private key is that of its public half, so it is the caller who compares it (`check_id`).
+    """
+    name, _, rest = text.partition("+")
+    hash_text, _, encoded = rest.partition("+")
+    check_key_name(name)
+    if len(hash_text) != 8 or not set(hash_text) <= _HEXADECIMAL:
+        raise NoteError("a key is written name+hash+base64, the hash as eight lower-case hexadecimal digits")
+    try:
+        data = decode_base64(encoded)
+    except FormatError as error:
+        raise NoteError(f"the last part of a key is base64: {error.message}") from None
+    if not data or data[0] not in sizes:
+        known = ", ".join(str(one) for one in sorted(sizes))
+        raise NoteError(f"this type of key is not known here: the first byte of its last part must be {known}")
+    if len(data) != 1 + sizes[data[0]]:
+        raise NoteError(f"a key of type {data[0]} has {sizes[data[0]]} bytes, found {len(data) - 1}")
+    return KeyParts(name, int(hash_text, 16), data[0], data[1:])
+
+
+def read_secret_key(text: str, sizes: Mapping[int, int]) -> KeyParts:
+    """Read `PRIVATE+KEY+name+hash+base64` likewise. Raises NoteError, which never repeats the key."""
+    if not text.startswith(_PRIVATE_START):
+        raise NoteError(f"a signer key starts with {_PRIVATE_START}")
+    return read_key(text.removeprefix(_PRIVATE_START), sizes)
+
+
+def sign_note(text: str, signers: Sequence[Signer]) -> str:
     """Give the signed note of `text` with one line for each signer."""
     return Note(text, tuple(signer.sign(text) for signer in signers)).to_text()
 
@@ -178,28 +256,29 @@ def parse_note(note: str | bytes) -> Note:
     lines = tail.removesuffix("\n").split("\n")
     if len(lines) > MAX_SIGNATURES:
         raise NoteError(f"a note has at most {MAX_SIGNATURES} signatures")
-    return Note(f"{body}\n", tuple(_read_signature(line) for line in lines))
+    return Note(f"{body}\n", tuple(read_signature(line) for line in lines))
 
 
-def open_note(note: str | bytes, verifiers: Sequence[NoteVerifier]) -> tuple[Note, tuple[NoteVerifier, ...]]:
+def open_note(note: str | bytes, verifiers: Sequence[AnyVerifier]) -> tuple[Note, tuple[AnyVerifier, ...]]:
     """Read a note and verify it: gives the note and the keys whose signatures hold, at least one.
 
     Raises NoteError when a known key's signature fails, or when no known key signed.
     """
     parsed = parse_note(note)
-    signed_by: list[NoteVerifier] = []
+    signed_by: list[AnyVerifier] = []
     for signature in parsed.signatures:
         for verifier in verifiers:
-            if verifier.knows(signature):
+            if claims(verifier, signature):
                 verifier.verify(parsed.text, signature.signature)
                 if verifier not in signed_by:
                     signed_by.append(verifier)
     if not signed_by:
-        raise NoteError("no known key signed this note", fix="Check that you hold the verifier key of this very log.")
+        raise UnknownKey("no known key signed this note", fix="Check that you hold the verifier key of this very log.")
     return parsed, tuple(signed_by)
 
 
-def _read_signature(line: str) -> Signature:
+def read_signature(line: str) -> Signature:
+    """Read one signature line, given without its newline; verifies nothing. Raises NoteError."""
     if not line.startswith(_SIGNATURE_START):
         raise NoteError("a signature line starts with an em dash and a space")
     name, separator, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
@@ -211,26 +290,6 @@ def _read_signature(line: str) -> Signature:
     if not separator or len(data) < 5:
         raise NoteError("a signature line holds a name, a key id of four bytes and a signature")
     return Signature(name, int.from_bytes(data[:4], "big"), data[4:])
-
-
-def _read_key(text: str) -> tuple[str, int, bytes]:
-    """Split `name+hash+base64`; the base64 holds the type byte and 32 bytes of key."""
-    name, _, rest = text.partition("+")
-    hash_text, _, encoded = rest.partition("+")
-    check_key_name(name)
-    if len(hash_text) != 8 or not set(hash_text) <= set("0123456789abcdef"):
-        raise NoteError("a key is written name+hash+base64, the hash as eight lower-case hexadecimal digits")
-    try:
-        data = decode_base64(encoded, size=33)
-    except FormatError as error:
-        raise NoteError(f"the last part of a key is base64: {error.message}") from None
-    if data[0] != ED25519:
-        raise NoteError(f"key type {data[0]} is not known here: only Ed25519 (1) is")
-    return name, int(hash_text, 16), data[1:]
-
-
-def _write_key(name: str, identifier: int, raw: bytes) -> str:
-    return f"{name}+{identifier:08x}+{encode_base64(bytes([ED25519]) + raw)}"
 
 
 def _utf8(text: str) -> bytes:

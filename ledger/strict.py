@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 from ledger.errors import FormatError
@@ -18,6 +19,9 @@ MAX_INTEGER = 2**63 - 1
 
 _MAX_DECIMAL_DIGITS = len(str(MAX_INTEGER))
 _MAX_JSON_DEPTH = 32
+# Whatever follows a quote matches, closed or not, and nothing is tried twice: the time is linear for any text.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -91,25 +95,15 @@ def decode_json_object(data: bytes) -> dict[str, Any]:
 
 
 def _nesting(data: bytes) -> int:
-    """Bound the nesting from above without parsing (brackets in strings count too: a bound is enough)."""
+    """Bound the nesting from above without parsing (of text that is no JSON, up to where it stops being JSON)."""
     depth = deepest = 0
     if data.count(b"{") + data.count(b"[") <= _MAX_JSON_DEPTH:
         return 0
-    inside_string = escaped = False
-    for byte in data:
-        if inside_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside_string = False
-        elif byte == 0x22:
-            inside_string = True
-        elif byte in b"{[":
+    for byte in _STRING.sub(b"", data).translate(None, _NO_BRACKETS):
+        if byte in b"{[":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"}]":
+        else:
             depth -= 1
     return deepest
 

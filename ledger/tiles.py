@@ -77,7 +77,8 @@ def format_entry_bundle(entries: Iterable[bytes]) -> bytes:
 
 def parse_entry_bundle(data: bytes, width: int) -> list[bytes]:
     """Read an entry bundle that should hold `width` entries, no more and no less. Raises FormatError."""
-    entries, at = [], 0
+    entries: list[bytes] = []
+    at = 0
     while at < len(data) and len(entries) < width:
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")

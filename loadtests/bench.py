@@ -22,6 +22,7 @@ from loadtests import (
     labels_bench,
     ledger_bench,
     machine,
+    map_bench,
     offline_bench,
     servers,
     soak,
@@ -52,6 +53,7 @@ def rows(*, quick: bool, soak_minutes: float) -> list[Row]:
     """The rows in the order in which they run."""
     scale = verify_bench.QUICK if quick else verify_bench.FULL
     log_scale = ledger_bench.QUICK if quick else ledger_bench.FULL
+    map_scale = map_bench.QUICK if quick else map_bench.FULL
     units = commission_bench.QUICK if quick else commission_bench.FULL
     found = [
         Row("offline", "python -m loadtests.offline_bench", lambda _fresh, _say: _offline(quick=quick)),
@@ -60,6 +62,11 @@ def rows(*, quick: bool, soak_minutes: float) -> list[Row]:
             "ledger",
             "python -m loadtests.ledger_bench",
             lambda fresh, say: _each_engine(lambda engine: ledger_bench.measure(engine, fresh[engine], log_scale, say)),
+        ),
+        Row(
+            "map",
+            "python -m loadtests.map_bench",
+            lambda fresh, say: _each_engine(lambda engine: map_bench.measure(engine, fresh[engine], map_scale, say)),
         ),
         Row(
             "commission",

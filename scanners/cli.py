@@ -1,12 +1,14 @@
 """`marchamo scan`, `marchamo trust` and `marchamo verify-proof`: what runs in the hand, without a database.
 
 Exit codes: 0 every code passed (or, offline, was signed by a registered key; or the proof holds); 1 at least one did
-not; 2 misused; 3 something could not be read or reached, or there was no code at all.
+not; 2 misused; 3 something could not be read or reached, or there was no code at all; 4 the registry contradicts what
+it showed of its ledger before.
 """
 
 import json
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,19 +21,24 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from ledger.log_keys import fingerprint
+from ledger.trust_root import TrustState
 from scanners.client import ConnectionFailed, Registry
 from scanners.codes.cleaning import clean
 from scanners.codes.errors import CodeError
 from scanners.images import FoundSymbol, ImageError, read_folder, read_symbols
+from scanners.log_memory import Contradiction, LogMemory, MemoryRefusal
 from scanners.offline import OfflineAuthenticity, judge
 from scanners.proofs import MAX_BYTES, ProofRefused, check_document
-from scanners.trust import TrustError, TrustList
+from scanners.trust import STATE_SENTENCES, TrustError, TrustList
+from scanners.whole_files import replace_file
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 COLOURS = {"PASS": "green", "CHECK": "yellow", "STOP": "bold red"}
 PIPED_WIDTH = 400
 MAX_STANDARD_INPUT = 16 * 1024 * 1024
 STANDARD_INPUT = Path("-")
+CONTRADICTED = 4
 UNREAD = "UNREAD"
 """In place of the authenticity: a file that could not be read, or shows no code."""
 
@@ -54,14 +61,31 @@ class Row:
 @click.option("--server", default=DEFAULT_SERVER, show_default=True, envvar="MARCHAMO_SERVER", help="The registry.")
 @click.option("--api-key", envvar="MARCHAMO_API_KEY", help="Answers as for a professional; better in MARCHAMO_API_KEY.")
 @click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="Judge offline by this trust list.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="MARCHAMO_STATE",
+    default=Path(click.get_app_dir("marchamo")),
+    help="Folder in which this device remembers the registry's ledger.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def scan(files: tuple[Path, ...], server: str, api_key: str | None, trust: Path | None, *, as_json: bool) -> None:
-    """Read label images, PDFs and folders of them ("-": one code a line on standard input), and verify every code."""
+def scan(
+    files: tuple[Path, ...], server: str, api_key: str | None, trust: Path | None, state: Path, *, as_json: bool
+) -> None:
+    """Read label images, PDFs and folders of them ("-": one code a line on standard input), and verify every code.
+
+    The ledger's last checkpoint is kept, and each answer must prove that the ledger only grew since.
+    """
     try:
-        judge_all = _offline(TrustList.from_file(trust)) if trust else _online(Registry(server, api_key))
+        if trust:
+            judge_all = _offline(TrustList.from_file(trust))
+        else:
+            judge_all = _online(Registry(server, api_key, LogMemory(state, server)))
         found = list(_read_all(files, quiet=as_json))
         rows = _judge_all(found, judge_all)
-    except (ConnectionFailed, TrustError) as error:
+    except Contradiction as error:
+        _fail(error.message, error.fix, CONTRADICTED)
+    except (ConnectionFailed, MemoryRefusal, TrustError) as error:
         _fail(error.message, error.fix)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
@@ -77,30 +101,54 @@ def scan(files: tuple[Path, ...], server: str, api_key: str | None, trust: Path 
 
 @click.command()
 @click.argument("server", default=DEFAULT_SERVER, envvar="MARCHAMO_SERVER")
-def trust(server: str) -> None:
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The list you hold: only one that it vouches for is taken.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here, once all is checked.")
+def trust(server: str, previous: Path | None, output: Path | None) -> None:
     """Fetch the registry's trust list, for `scan --trust` and `verify-proof --trust`."""
     try:
+        held = None if previous is None else TrustList.from_file(previous)
         text = Registry(server).trust_list()
-        TrustList.from_json(text)
+        fetched = TrustList.from_json(text) if held is None else held.renewed_by(text)
+        if (state := fetched.state(_now())) is not TrustState.VALID:
+            _fail(STATE_SENTENCES[state], None)
+        if output is not None:
+            replace_file(output, text + b"\n")
     except (ConnectionFailed, TrustError) as error:
         _fail(error.message, error.fix)
-    click.echo(text.decode())
+    except OSError as error:
+        _fail(f"{output} cannot be written: {error.strerror}.", None)
+    if held is None:
+        click.echo("First use: nothing vouches for this list yet. Compare with what the registry tells you:", err=True)
+    for key in fetched.log_keys.current:
+        click.echo(f"{_visible(key.verifier.to_text())}\n  fingerprint {fingerprint(key.verifier)}", err=True)
+    if output is None:
+        click.echo(text.decode())
 
 
 @click.command("verify-proof")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--trust", "trust_path", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--as-of-list",
+    is_flag=True,
+    help="Judge as of the day the list was made, also when it has expired: what was revoked since is not known.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
-def verify_proof(files: tuple[Path, ...], trust_path: Path, *, as_json: bool) -> None:
+def verify_proof(files: tuple[Path, ...], trust_path: Path, *, as_of_list: bool, as_json: bool) -> None:
     """Check receipts and proof bundles against a trust list; no database, no connection."""
     try:
         trusted = TrustList.from_file(trust_path)
     except TrustError as error:
         _fail(error.message, error.fix)
+    now = trusted.root.as_of if as_of_list else _now()
     results: list[dict[str, Any]] = []
     for path in files:
         try:
-            proved = check_document(_content(path), trusted)
+            proved = check_document(_content(path), trusted, now=now)
             results.append({"file": str(path), "holds": True, "kind": proved.kind, **proved.facts})
         except ProofRefused as refusal:
             results.append({"file": str(path), "holds": False, "code": refusal.code, "message": refusal.message})
@@ -146,7 +194,7 @@ def _fault(text: str) -> CodeError | None:
 def _offline(trusted: TrustList) -> Judge:
     def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         for text in texts:
-            verdict = judge(text, trusted)
+            verdict = judge(text, trusted, now=_now())
             yield verdict.summary, verdict.authenticity.value, (verdict.reason,), verdict.sentence
 
     return judge_all
@@ -242,8 +290,17 @@ def _print_proof(result: dict[str, Any]) -> None:
         return
     click.echo(f"{file}: holds ({result['kind']})")
     for name, value in result.items():
-        if name not in ("file", "holds", "kind"):
+        if name == "events":
+            for event in value:
+                click.echo(f"  {_visible(_event_line(event))}")
+        elif name not in ("file", "holds", "kind"):
             click.echo(f"  {_visible(name)}: {_visible(str(value))}")
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    by = f" by {event['by']}" if event.get("by") else ""
+    late = "" if event["covered"] else ", after the time up to which nothing is omitted"
+    return f"{event.get('time', '-'):24}  {event['what']}{by} (entry {event['index']}, {event['of']}{late})"
 
 
 def _content(path: Path) -> bytes:
@@ -254,6 +311,10 @@ def _content(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _fail(message: str, fix: str | None) -> NoReturn:
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _fail(message: str, fix: str | None, code: int = 3) -> NoReturn:
     click.echo(f"marchamo: {_visible(message)}{f' {_visible(fix)}' if fix else ''}", err=True)
-    sys.exit(3)
+    sys.exit(code)

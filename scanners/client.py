@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from scanners.log_memory import LogMemory, MemoryRefusal
+
 BATCH = 1_000
 """Codes sent in one request: the most the API takes."""
 MAX_ANSWER = 64 * 1024 * 1024
@@ -20,6 +22,8 @@ MAX_ANSWER = 64 * 1024 * 1024
 MAX_SENTENCE = 500
 TIMEOUT_SECONDS = 30.0
 MALFORMED = 400
+NOT_OURS = "checkpoint_not_ours"
+"""The code of the refusal of a checkpoint that the registry's ledger did not sign."""
 TOO_MANY = 429
 
 Item = dict[str, Any]
@@ -55,10 +59,14 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The registry at `url`; `api_key` makes the answers those of a professional."""
+    """The registry at `url`; `api_key` makes the answers those of a professional.
+
+    With a `memory` each answer must show that the registry's ledger extends what it showed before.
+    """
 
     url: str
     api_key: str | None = field(default=None, repr=False)
+    memory: LogMemory | None = None
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -69,14 +77,17 @@ class Registry:
     def verify(self, codes: Sequence[str]) -> Iterator[Item]:
         """Verify codes; yields one item a code, in order: ``{"verdict": {...}}`` or ``{"error": {...}}``.
 
-        With an API key in batches; without one code by code, as the public may ask. Raises ConnectionFailed.
+        With an API key in batches; without one code by code, as the public may ask. Raises ConnectionFailed, and with
+        a memory MemoryRefusal or Contradiction before the first item of an answer that is not to be believed.
         """
+        if codes:
+            self._meet()
         if self.api_key is None:
             yield from (self._verify_one(code) for code in codes)
             return
         for start in range(0, len(codes), BATCH):
             asked = list(codes[start : start + BATCH])
-            items = self._call("/v1/verify/batch", {"codes": asked}).get("items")
+            items = self._remembering("/v1/verify/batch", {"codes": asked}).get("items")
             if not isinstance(items, list) or len(items) != len(asked):
                 raise self._not_a_registry()
             yield from (self._item(item) for item in items)
@@ -93,13 +104,41 @@ class Registry:
 
     def _verify_one(self, code: str) -> Item:
         try:
-            return self._item({"verdict": self._call("/v1/verify", {"code": code})})
+            return self._item({"verdict": self._remembering("/v1/verify", {"code": code})})
         except _Refusal as refusal:
             if refusal.status == MALFORMED:
                 return {"error": {"code": refusal.code, "message": refusal.message, "fix": refusal.fix}}
             if refusal.status == TOO_MANY:
                 raise ConnectionFailed(refusal.message, fix="With an API key there is no such limit.") from refusal
             raise
+
+    def _meet(self) -> None:
+        """At the first contact, learn the key of the registry's ledger."""
+        if self.memory is not None and self.memory.is_empty:
+            keys = self._call("/v1/log").get("keys")
+            if not isinstance(keys, list) or not keys or not isinstance(keys[0], str):
+                raise self._not_a_registry()
+            self.memory.believe(keys[0])
+
+    def _remembering(self, path: str, body: Item) -> Item:
+        """Ask, and compare what the answer says of the ledger with what is remembered of it."""
+        if self.memory is None:
+            return self._call(path, body)
+        try:
+            answer = self._call(path, body | {"checkpoint": self.memory.note})
+        except _Refusal as refusal:
+            if refusal.code == NOT_OURS:
+                raise MemoryRefusal(
+                    f"The registry at {self.url} denies a checkpoint that its ledger's key has signed.",
+                    fix=f"Its ledger was replaced by another. Ask the operator; {self.memory.path} holds the old one.",
+                ) from refusal
+            raise
+        self.memory.follow(answer.get("log"), self._successions)
+        return answer
+
+    def _successions(self) -> list[object]:
+        found = self._call("/v1/log").get("successions")
+        return found if isinstance(found, list) else []
 
     def _item(self, item: Any) -> Item:
         """Give the item when it has the members that are read of it."""

@@ -2,15 +2,19 @@
 
 A signature that fits is SIGNATURE_VALID_NOT_CONFIRMED, never more: offline nobody knows whether the unit was sold,
 recalled or copied since. What was not checked is said, never left out.
+
+A list out of its time fails closed: what it would let pass on to a person's judgement becomes NOT_CHECKED, and what it
+would stop stays stopped, since a key id is never given to another key and a false signature does not become a true one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ledger.trust_root import TrustState
 from scanners.codes.errors import CodeError
 from scanners.codes.reader import ReadCode, read_code
 from scanners.codes.signature import verify_code
-from scanners.trust import CodeKey, TrustList
+from scanners.trust import HOW_TO_RENEW, STATE_SENTENCES, CodeKey, TrustList
 
 
 class OfflineAuthenticity(StrEnum):
@@ -36,8 +40,19 @@ class OfflineVerdict:
     issuer: str | None = None
 
 
-def judge(text: str, trust: TrustList) -> OfflineVerdict:
-    """Judge what a scanner sent; never raises for any text."""
+def judge(text: str, trust: TrustList, *, now: int) -> OfflineVerdict:
+    """Judge what a scanner sent, at `now` in milliseconds since 1970; never raises for any text."""
+    verdict = _judge(text, trust)
+    state = trust.state(now)
+    if state is TrustState.VALID or verdict.summary == "STOP":
+        return verdict
+    sentence = f"{STATE_SENTENCES[state]} {HOW_TO_RENEW}"
+    return replace(
+        verdict, authenticity=OfflineAuthenticity.NOT_CHECKED, reason=f"trust_list_{state}", sentence=sentence
+    )
+
+
+def _judge(text: str, trust: TrustList) -> OfflineVerdict:
     try:
         code = read_code(text, trusted_hosts=trust.hosts)
     except CodeError as error:

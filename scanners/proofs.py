@@ -6,26 +6,31 @@ knows that the answer is to his question and not an older one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger.errors import FormatError, LedgerError
+from ledger.errors import FormatError, LedgerError, UnknownKey
 from ledger.leaf import Body
-from ledger.proof import UnitProof, verify_unit_proof
+from ledger.note import parse_note
+from ledger.proof import UnitProof, parse_proof, verify_unit_proof
 from ledger.statement import RECEIPT_TYPE, read_key_id, verify_statement
 from ledger.strict import decode_base64, decode_json_object, encode_base64
+from ledger.trust_root import TrustState
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import DOMAIN, decode_signature, signed_message, verify_code
-from scanners.trust import CodeKey, TrustList
+from scanners.proved import ProofRefused, Proved, witnessed
+from scanners.states import STATE_FORMAT, check_state_bundle
+from scanners.trust import HOW_TO_RENEW, STATE_SENTENCES, CodeKey, TrustList
+
+__all__ = ["BUNDLE_FORMAT", "MAX_BYTES", "ProofRefused", "Proved", "check_document", "identity_of_content"]
 
 BUNDLE_FORMAT = "marchamo proof bundle v1"
 BATCH_KIND = "batch"
 KEY_ID_BYTES = 4
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 _BUNDLE_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
     "format": str,
     "uri": str,
@@ -38,31 +43,25 @@ _BUNDLE_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-class ProofRefused(Exception):
-    """A receipt or bundle that proves nothing; `code` is stable, the message says what does not hold."""
+def check_document(text: bytes, trust: TrustList, *, now: int) -> Proved:
+    """Check a receipt (a compact JWS), a proof bundle or a state bundle (JSON), at `now` in milliseconds since 1970.
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """What was established, as lines for a person and as facts for a program."""
-
-    kind: str
-    facts: dict[str, Any]
-
-
-def check_document(text: bytes, trust: TrustList) -> Proved:
-    """Check a receipt (a compact JWS) or a proof bundle (JSON). Raises ProofRefused."""
+    Raises ProofRefused, also when the list is out of its time: a key it trusts may have been revoked since.
+    """
+    state = trust.state(now)
+    if state is not TrustState.VALID:
+        raise ProofRefused(f"trust_list_{state}", f"{STATE_SENTENCES[state]} {HOW_TO_RENEW}")
     if len(text) > MAX_BYTES:
         raise ProofRefused("too_large", f"A receipt or bundle has at most {MAX_BYTES} bytes.")
     try:
         if text.lstrip()[:1] == b"{":
-            return _check_bundle(decode_json_object(text), trust)
+            bundle = decode_json_object(text)
+            if bundle.get("format") == STATE_FORMAT:
+                return check_state_bundle(bundle, trust, _check_bundle)
+            return _check_bundle(bundle, trust)
         return _check_receipt(text.strip(), trust)
+    except UnknownKey as error:
+        raise _unknown_log_key() from error
     except LedgerError as error:
         raise ProofRefused(error.code, error.message) from error
     except CodeError as error:
@@ -76,14 +75,14 @@ def _check_receipt(token: bytes, trust: TrustList) -> Proved:
         raise ProofRefused("receipt_key_unknown", f"The receipt key {key_id} is not in the trust list.")
     statement = verify_statement(token, public_key=key, typ=RECEIPT_TYPE)
     checkpoint = statement.payload.get("checkpoint")
-    if not isinstance(checkpoint, dict) or checkpoint.get("origin") != trust.log.name:
+    if not isinstance(checkpoint, dict) or checkpoint.get("origin") != trust.log_keys.origin:
         raise ProofRefused("another_log", "The receipt speaks of another log than the trust list.")
     return Proved("receipt", dict(statement.payload))
 
 
 def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
     if bundle.get("format") != BUNDLE_FORMAT:
-        raise ProofRefused("not_a_bundle", f"This is neither a receipt nor a '{BUNDLE_FORMAT}'.")
+        raise ProofRefused("not_a_bundle", f"This is neither a receipt nor a '{BUNDLE_FORMAT}' or '{STATE_FORMAT}'.")
     _require_members(bundle)
     content, uri, signature = decode_base64(bundle["content"]), bundle["uri"], bundle["signature"]
     proof = UnitProof.from_members(bundle["unit_proof"])
@@ -94,7 +93,7 @@ def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
     if statement_key is None:
         raise ProofRefused("statement_key_unknown", f"The issuer's key {body.key_id} is not in the trust list.")
     unit = verify_unit_proof(
-        proof, content=content, log_verifier=trust.log, statement_key=statement_key, kind=BATCH_KIND
+        proof, content=content, log_verifier=trust.log_keys, statement_key=statement_key, kind=BATCH_KIND
     )
     if identity_of_content(content).uri() != uri:
         raise ProofRefused("another_unit", "The bundle names another unit than the one it proves.")
@@ -103,12 +102,14 @@ def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
         code_key.key_id,
     ):
         raise ProofRefused("another_issuer", "The batch was stated by another issuer, or for another code key.")
+    note = parse_note(parse_proof(proof.leaf_proof).checkpoint_note)
     facts: dict[str, Any] = {
         "uri": uri,
-        "log": trust.log.name,
+        "log": trust.log_keys.origin,
         "log_size": unit.checkpoint.size,
         "log_index": unit.index,
         "position": unit.position,
+        "witnessed": witnessed(trust.witness_policy, note),
         "issuer": unit.statement.payload.get("organisation"),
         "recorded_at": unit.statement.payload.get("time"),
         "signature": "not in the bundle",
@@ -136,15 +137,25 @@ def _refuse_other_keys(bundle: Mapping[str, Any], content: bytes, trust: TrustLi
     key = trust.code_keys.get(int.from_bytes(content[len(DOMAIN) : len(DOMAIN) + KEY_ID_BYTES], "big"))
     if key is None:
         raise ProofRefused("code_key_unknown", "The key of the unit's code is not in the trust list.")
+    # A bundle made before or after a change of the log's key names another key than the list's first, but one of it.
+    if bundle["log"] not in [verifier.to_text() for verifier in trust.log_keys.verifiers]:
+        raise _unknown_log_key()
     receipt_keys = {name: _text_of(own) for name, own in trust.receipt_keys.items()}
     if (
         bundle["code_key"] != {"key_id": key.key_id, "public_key": _text_of(key.public_key)}
         or type(bundle["code_key"]["key_id"]) is not int
-        or bundle["log"] != trust.log.to_text()
         or not bundle["receipt_keys"].items() <= receipt_keys.items()
     ):
         raise ProofRefused("another_key", "The bundle names other keys than the trust list.")
     return key
+
+
+def _unknown_log_key() -> ProofRefused:
+    return ProofRefused(
+        "log_key_unknown",
+        "The log signed with a key that is not in the trust list. If the log has changed its key since you fetched the "
+        f"list, renew it; otherwise this proves nothing. {HOW_TO_RENEW}",
+    )
 
 
 def _text_of(key: Ed25519PublicKey) -> str:

@@ -1,8 +1,9 @@
 """The trust list: what a reader must know beforehand to judge without a connection.
 
-It is the JSON document that the registry serves at ``/v1/trust``: hosts of the registry's codes, the log's verifier
-key, and the public keys under which codes, batch statements and receipts are signed. Whoever keeps it decides whom to
-trust: compare the log's key with one that you got in another way.
+It is the JSON document that the registry serves at ``/v1/trust``: hosts of the registry's codes, the keys of its log,
+and the public keys under which codes, batch statements and receipts are signed. It is signed by the log's keys, ends at
+a stated time, and only a list that the one before vouches for may follow it (`ledger.trust_root`). Whoever takes a
+first list decides whom to trust: compare the fingerprint of the log's key with one that you got in another way.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,14 +14,24 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import LedgerError
-from ledger.note import NoteVerifier
+from ledger.log_keys import LogKeys
+from ledger.policy import Policy
 from ledger.strict import MAX_INTEGER, decode_base64, decode_json_object
+from ledger.trust_root import HEADER, SIGNATURE, TrustRoot, TrustState, keys_from_members
 from scanners.codes.errors import CodeError
 from scanners.codes.signature import load_public_key
 
-FORMAT = "marchamo trust list v1"
+FORMAT = HEADER
 MAX_BYTES = 16 * 1024 * 1024
 MAX_KEY_ID = 0xFFFFFFFF
+
+HOW_TO_RENEW = "Renew it with: marchamo trust SERVER --previous trust.json --output trust.json"
+STATE_SENTENCES = {
+    TrustState.EXPIRED: "The trust list has expired: its keys may have been revoked or changed since.",
+    TrustState.CLOCK_BEHIND: "This device's clock shows a time before the trust list was made: set the clock. Whether "
+    "the list has expired cannot be told.",
+}
+"""What a person is told about a list that is not valid now."""
 
 T = TypeVar("T")
 
@@ -51,30 +62,47 @@ class CodeKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """What the reader trusts; `statement_keys` and `receipt_keys` by the key id that stands in a JWS header."""
+    """What the reader trusts; `statement_keys` and `receipt_keys` by the key id that stands in a JWS header.
 
+    root: the log's keys, version and times of this list. signature: the signed note over it, by those keys.
+    """
+
+    root: TrustRoot
+    signature: str
     registry: str
-    as_of: int
     hosts: frozenset[str]
-    log: NoteVerifier
+    witness_policy: Policy | None
     code_keys: Mapping[int, CodeKey]
     statement_keys: Mapping[str, Ed25519PublicKey]
     receipt_keys: Mapping[str, Ed25519PublicKey]
 
+    @property
+    def log_keys(self) -> LogKeys:
+        """The keys of the log, those of earlier times included."""
+        return self.root.keys
+
     @classmethod
     def from_json(cls, text: bytes) -> "TrustList":
-        """Read a trust list; raises TrustError for anything that is not one. Members it does not know are left out."""
+        """Read a trust list and check that it is of one piece; members it does not know are left out.
+
+        Raises TrustError for anything that is not one, or is not signed by the keys that it names. Whether these are
+        the right keys, and whether the list has expired, is for the caller: `renewed_by`, `state`.
+        """
         if len(text) > MAX_BYTES:
             raise TrustError(f"a trust list has at most {MAX_BYTES} bytes")
         try:
             members = decode_json_object(text)
             if members.get("format") != FORMAT:
                 raise TrustError(f"this is not a '{FORMAT}'", fix="Fetch it with: marchamo trust SERVER > trust.json")
+            signature = _member(members, SIGNATURE, str)
+            root = TrustRoot.of(members, _log_keys(members.get("log_keys")))
+            root.verify(signature)
             return cls(
+                root=root,
+                signature=signature,
                 registry=_member(members, "registry", str),
-                as_of=_number(members, "as_of"),
                 hosts=frozenset(_host(host) for host in _member(members, "hosts", list)),
-                log=_log(_member(members, "log", str)),
+                witness_policy=_policy(members),
                 code_keys=_code_keys(_member(members, "code_keys", list)),
                 statement_keys=_named_keys(_member(members, "statement_keys", dict)),
                 receipt_keys=_named_keys(_member(members, "receipt_keys", dict)),
@@ -82,14 +110,33 @@ class TrustList:
         except (LedgerError, CodeError) as error:
             raise TrustError(f"the trust list is malformed: {error.message}") from error
 
+    def renewed_by(self, text: bytes) -> "TrustList":
+        """Read the list that is to follow this one. Raises TrustError unless this one vouches for it."""
+        later = TrustList.from_json(text)
+        try:
+            self.root.require_successor(later.root, later.signature)
+        except LedgerError as error:
+            raise TrustError(error.message, fix=error.fix) from error
+        return later
+
+    def state(self, now: int) -> TrustState:
+        """Say whether the list may be relied on at `now`, in milliseconds since 1970."""
+        return self.root.state(now)
+
     @classmethod
     def from_file(cls, path: Path) -> "TrustList":
         """Read a trust list from a file; raises TrustError, also when the file can not be read."""
         try:
             with path.open("rb") as file:
-                return cls.from_json(file.read(MAX_BYTES + 1))
+                text = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise TrustError(f"the trust list cannot be read: {error.strerror}") from error
+        if not text:
+            raise TrustError(
+                "the trust list is malformed: the file is empty",
+                fix="Was it emptied by `> FILE`? Give the file to write with --output.",
+            )
+        return cls.from_json(text)
 
 
 def _member(members: Any, name: str, wanted: type[T]) -> T:
@@ -112,10 +159,19 @@ def _host(value: object) -> str:
     return value.lower()
 
 
-def _log(text: str) -> NoteVerifier:
-    log = NoteVerifier.from_text(text)
-    load_public_key(log.public_key.public_bytes_raw())  # refuses the weak keys that the format of notes allows
-    return log
+def _log_keys(rows: object) -> LogKeys:
+    keys = keys_from_members(rows)
+    for verifier in keys.verifiers:
+        load_public_key(verifier.public_key.public_bytes_raw())  # refuses weak keys that the format of notes allows
+    return keys
+
+
+def _policy(members: Mapping[str, Any]) -> Policy | None:
+    if "witness_policy" not in members:
+        raise TrustError("the trust list is malformed: witness_policy is missing")
+    if members["witness_policy"] is None:
+        return None
+    return Policy.from_bytes(_member(members, "witness_policy", str).encode("utf-8"))
 
 
 def _code_keys(rows: Iterable[Any]) -> dict[int, CodeKey]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -35,16 +36,17 @@ def environment(**settings: object) -> dict[str, str]:
 def run_command(
     *arguments: object, given: bytes = b"", folder: Path | None = None, **settings: object
 ) -> subprocess.CompletedProcess[str]:
-    """Run `marchamo ARGUMENTS` to its end; its output is text."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=given,
-        capture_output=True,
-        cwd=folder,
-        env=environment(**settings),
-        timeout=120,
-        check=False,
-    )
+    """Run `marchamo ARGUMENTS` to its end; its output is text. It remembers nothing unless given ``state=FOLDER``."""
+    with tempfile.TemporaryDirectory() as forgotten:
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            input=given,
+            capture_output=True,
+            cwd=folder,
+            env=environment(**{"state": forgotten} | settings),
+            timeout=120,
+            check=False,
+        )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

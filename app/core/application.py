@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 StartResponse = Callable[..., Any]
 WSGIApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -21,6 +21,14 @@ class _CookieSessions(SecureCookieSessionInterface):
         if "HTTP_COOKIE" not in request.environ:
             return SecureCookieSession()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Save the session, but not with an answer that everybody may keep: it depends on nobody's cookie.
+
+        Saving would say so in a Vary header, and shared caches would keep it once for each visitor.
+        """
+        if "public" not in response.headers.get("Cache-Control", ""):
+            super().save_session(app, session, response)
 
 
 class Application(Flask):

@@ -3,25 +3,37 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, select
 
+from app.core.checkpoint_keys import CheckpointKeys
 from app.core.config import Settings
 from app.core.database import create_database_engine, write_session
 from app.core.sealing import Sealer, load_key_encryption_key
 from app.core.service_keys import KeyPurpose, ServiceKey, load_service_keys
 from app.core.services import Services
+from app.core.witnesses import load_policy
 from ledger.checkpoint import read_unverified_checkpoint
 from ledger.cli import LedgerContext
+from ledger.cosigned import CosignedCheckpoints
+from ledger.high_water import HighWaterMark, MarkState
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
+from ledger.storage.engine import begin_write
+from ledger.storage.roles import grant_runtime
+from ledger.storage.sql import SqlLogStorage
 from ledger.storage.tables import ledger_checkpoints
 
+logger = structlog.get_logger(__name__)
+
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+ERASABLE = {"events": ("body",)}
+"""What an erasure changes besides the ledger's own table: the guard of this one lets nothing else pass."""
 
 
 class SchemaOutdated(RuntimeError):
@@ -52,6 +64,16 @@ def migrate(settings: Settings) -> None:
         engine.dispose()
 
 
+def grant_to_runtime(settings: Settings, role: str) -> None:
+    """Give a role of PostgreSQL the rights to serve and no more; raises RoleRefused."""
+    engine = create_database_engine(settings.effective_database_url)
+    try:
+        with begin_write(engine) as connection:
+            grant_runtime(connection, role, erasable=ERASABLE)
+    finally:
+        engine.dispose()
+
+
 def check_schema(engine: Engine) -> None:
     """Refuse to serve on a database of another version; raises SchemaOutdated."""
     wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
@@ -75,7 +97,11 @@ def _refuse_unknown_revision(engine: Engine) -> str | None:
 
 
 def check_database(settings: Settings) -> None:
-    """Refuse to start on a database of another version or another log; raises SchemaOutdated or OriginChanged."""
+    """Refuse to start on a database of another version or another log, or with a witness policy that cannot be used.
+
+    Raises SchemaOutdated, OriginChanged or PolicyError.
+    """
+    load_policy(settings)
     engine = create_database_engine(settings.effective_database_url)
     try:
         check_schema(engine)
@@ -86,25 +112,48 @@ def check_database(settings: Settings) -> None:
 
 def open_services(settings: Settings) -> Services:
     """Open database, keys and log; the registry's keys are made when they are missing."""
+    policy = load_policy(settings)
     engine, sealer, keys = _open_database_and_keys(settings)
     try:
         _check_origin(engine, settings.effective_log_origin)
-        log = Log.open(engine, origin=settings.effective_log_origin, signer=_log_signer(settings, keys))
+        origin = settings.effective_log_origin
+        checkpoint_keys = CheckpointKeys(engine, sealer, origin)
+        log = Log.open(
+            engine,
+            origin=origin,
+            signer=_log_signer(settings, keys),
+            signers=checkpoint_keys.signers,
+            high_water=_high_water(settings),
+        )
+        finding = log.finding()
+        if finding is not None and finding.state is not MarkState.OK:
+            logger.warning("the ledger takes no entries", state=finding.state.value, reason=finding.message)
     except BaseException:
         engine.dispose()
         raise
-    return Services(settings=settings, engine=engine, sealer=sealer, keys=keys, log=log)
+    return Services(
+        settings=settings,
+        engine=engine,
+        sealer=sealer,
+        keys=keys,
+        checkpoint_keys=checkpoint_keys,
+        log=log,
+        checkpoints=CosignedCheckpoints(log, SqlLogStorage(engine), policy),
+    )
 
 
 def open_ledger(settings: Settings) -> LedgerContext:
     """Open what the ledger's commands need. The log itself stays closed: a damaged one must still be audited."""
-    engine, _, keys = _open_database_and_keys(settings)
+    engine, sealer, keys = _open_database_and_keys(settings)
     statement = keys[KeyPurpose.STATEMENT]
     return LedgerContext(
         engine,
         settings.effective_log_origin,
         _log_signer(settings, keys),
         StatementSigner(statement.key_id, statement.private_key),
+        keeper=CheckpointKeys(engine, sealer, settings.effective_log_origin),
+        high_water=_high_water(settings),
+        policy=load_policy(settings),
     )
 
 
@@ -132,6 +181,10 @@ def _check_origin(engine: Engine, origin: str) -> None:
             f"the ledger in this database is called {known}, these settings call it {origin}: "
             f"set MARCHAMO_LOG_ORIGIN={known} when MARCHAMO_PUBLIC_URL changes"
         )
+
+
+def _high_water(settings: Settings) -> HighWaterMark:
+    return HighWaterMark(settings.effective_high_water_file, origin=settings.effective_log_origin)
 
 
 def _log_signer(settings: Settings, keys: Mapping[KeyPurpose, ServiceKey]) -> NoteSigner:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "MARCHAMO_"
-OTHERS = frozenset({f"{PREFIX}{name}" for name in ("SERVER", "API_KEY", "SHARED_DATA")})
+OTHERS = frozenset({f"{PREFIX}{name}" for name in ("SERVER", "API_KEY", "SHARED_DATA", "STATE")})
 """Variables of the scanner's commands and of the tests, beside the service's own."""
 
 
@@ -41,12 +41,18 @@ class Settings:
     trusted_hosts: tuple[str, ...] = _setting((), "further hosts whose codes are ours, separated by commas")
     registry_name: str = _setting("Marchamo", "name of this registry in pages and receipts")
     log_origin: str = _setting("", "origin line of the checkpoints (C2SP); empty means host of public_url + /log")
+    witness_policy: str = _setting("", "file with the witness policy (C2SP tlog-policy); empty means no witnesses")
+    high_water_file: str = _setting(
+        "", "file with the ledger's high-water mark, best on another disk; empty means high-water in data_dir"
+    )
     host: str = _setting("127.0.0.1", "address the server listens on")
     port: int = _setting(8000, "port the server listens on")
     workers: int = _setting(2, "server processes")
     key_encryption_key: bytes = _setting(b"", "32 bytes as base64; empty means the file kek in data_dir", secret=True)
     scan_durability: str = _setting("power", "a recorded scan survives a killed process (kill) or a power cut (power)")
     trust_proxy: bool = _setting(False, "believe X-Forwarded-* of one reverse proxy in front")
+    audit_sample_minutes: int = _setting(10, "minutes between audits of ledger entries drawn by lot; 0 for none")
+    audit_since_hours: int = _setting(24, "hours between audits of all that is new in the ledger; 0 for none")
     rate_limits: bool = _setting(True, "limit requests of anonymous callers and sign-in attempts")
 
     @property
@@ -58,6 +64,16 @@ class Settings:
     def effective_log_origin(self) -> str:
         """The origin line of the log's checkpoints, without scheme as C2SP tlog-checkpoint asks."""
         return self.log_origin or f"{urlsplit(self.public_url).netloc}/log"
+
+    @property
+    def effective_high_water_file(self) -> Path:
+        """The file with the high-water mark; it must not go back together with the database."""
+        return Path(self.high_water_file) if self.high_water_file else self.data_dir / "high-water"
+
+    @property
+    def scans_dir(self) -> Path:
+        """Folder of the files that hold scans beside a SQLite database."""
+        return self.data_dir / "scans"
 
     @property
     def code_stem(self) -> str:
@@ -102,6 +118,9 @@ class Settings:
             raise SettingsError(f"{PREFIX}KEY_ENCRYPTION_KEY must be 32 bytes in base64")
         if not 1 <= self.workers <= 256:
             raise SettingsError(f"{PREFIX}WORKERS must lie between 1 and 256")
+        for name in ("audit_sample_minutes", "audit_since_hours"):
+            if not 0 <= getattr(self, name) <= 10_000:
+                raise SettingsError(f"{PREFIX}{name.upper()} must lie between 0 and 10,000")
 
 
 def _parse(name: str, variable: str, text: str) -> Any:

@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.core.application import SecurityHeaders
 from app.core.errors import AppError, FieldFault, Invalid, Malformed, TooMany
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, LogFrozen, LogReadOnly
 
 MAX_BODY = 2 * 1024 * 1024
 """Largest request body in bytes; uploads raise it for their own route."""
@@ -128,10 +128,21 @@ def _answer_with_status(refusal: AppError, status: int) -> Response:
 def answer_ledger_error(error: LedgerError) -> Response:
     """The ledger refuses (read-only, full disk ...): a 503 that names the state, never a half-truth."""
     logger.error("ledger refused", code=getattr(error, "code", "ledger"), reason=str(error))
-    refusal = AppError(
-        "The ledger cannot take this record now; nothing was kept. Try again, or ask the operator.",
-        code="ledger_unavailable",
-    )
+    if isinstance(error, LogFrozen):
+        refusal = AppError(
+            "This ledger is closed for good and takes no more records; what it holds can be verified for ever.",
+            code="ledger_frozen",
+        )
+    elif isinstance(error, LogReadOnly):
+        refusal = AppError(
+            "The ledger takes no records until its operator has acted; nothing was kept. Verifying goes on.",
+            code="ledger_read_only",
+        )
+    else:
+        refusal = AppError(
+            "The ledger cannot take this record now; nothing was kept. Try again, or ask the operator.",
+            code="ledger_unavailable",
+        )
     return _answer_with_status(refusal, 503)
 
 

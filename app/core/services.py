@@ -7,9 +7,11 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Engine
 
+from app.core.checkpoint_keys import CheckpointKeys
 from app.core.config import Settings
 from app.core.sealing import Sealer
 from app.core.service_keys import KeyPurpose, ServiceKey
+from ledger.cosigned import CosignedCheckpoints
 from ledger.log import Log
 
 
@@ -21,7 +23,9 @@ class Services:
     engine: Engine
     sealer: Sealer
     keys: Mapping[KeyPurpose, ServiceKey]
+    checkpoint_keys: CheckpointKeys
     log: Log
+    checkpoints: CosignedCheckpoints
     features: dict[type, Any] = field(default_factory=dict)
     """Long-lived parts of features by type (for instance the scan store), put here when the feature is wired."""
 

@@ -21,12 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 from PIL import Image
 from rich.console import Console
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts import service as accounts
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate
+from app.core.clock import now_ms
 from app.core.config import Settings
 from app.core.services import Services
 from app.demo import parties as making
@@ -34,7 +36,8 @@ from app.registry import service as registry
 from app.registry.labels.check import verify_pdf
 from app.registry.labels.layouts import layout_named
 from app.registry.labels.sheets import Label, render_pdf
-from ledger.audit import audit
+from app.transparency.service.product import product_checks
+from ledger.audit import AuditReport, audit
 from ledger.storage.engine import create_database_engine
 from scanners.codes.reader import read_code
 from scanners.codes.signature import sign_code
@@ -233,8 +236,8 @@ class _Story:
         trust = TrustList.from_json(self.client.get("/v1/trust").data)
         headers = {"Authorization": f"Bearer {self.keys[Role.CUSTOMS_CLIENT]}"}
         bundle = self.client.get(self.proof_url, headers=headers).data
-        unit = check_document(bundle, trust)
-        receipt = check_document(self.receipt.encode(), trust)
+        unit = check_document(bundle, trust, now=now_ms())
+        receipt = check_document(self.receipt.encode(), trust, now=now_ms())
         (self.folder / "trust.json").write_bytes(self.client.get("/v1/trust").data)
         (self.folder / "proof.json").write_bytes(bundle)
         (self.folder / "receipt.jws").write_text(self.receipt)
@@ -301,7 +304,7 @@ class _Story:
         return Step("A forged, an altered and an invented code are refused", f"{told}.", refused)
 
     def _tamper(self) -> Step:
-        clean = audit(self.services.engine, self.services.log.verifier)
+        clean = self._audit(self.services.engine)
         _require(clean.ok, f"the audit of the untouched ledger found {clean.faults}")
         copy = self.folder / "tampered.db"
         with sqlite3.connect(self.settings.data_dir / "marchamo.db") as source, sqlite3.connect(copy) as target:
@@ -315,7 +318,7 @@ class _Story:
             changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
             connection.execute('UPDATE ledger_entries SET body = ? WHERE "index" = ?', (changed, victim))
         connection.close()
-        report = audit(create_database_engine(f"sqlite:///{copy}"), self.services.log.verifier)
+        report = self._audit(create_database_engine(f"sqlite:///{copy}"))
         _require(not report.ok, "the audit did not notice a changed body")
         fault = report.faults[0]
         _require(str(victim) in fault.where, f"the audit named {fault.where}, not entry {victim}")
@@ -327,6 +330,10 @@ class _Story:
                 "fault": {"code": fault.code, "where": fault.where, "message": fault.message},
             },
         )
+
+    def _audit(self, engine: Engine) -> AuditReport:
+        checks = product_checks(self.settings, engine, self.services.sealer)
+        return audit(engine, self.services.log.verifier, extra_checks=checks)
 
     def _post(self, path: str, role: Role, **body: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.keys[role]}"}

@@ -3,7 +3,7 @@
 `unit_id` and `batch_id` are plain numbers here: what they stand for is the registry's business.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, BigId, Bytes, Milliseconds
@@ -23,8 +23,9 @@ class EventRow(Base):
     event_time: Mapped[int] = mapped_column(Milliseconds)
     record_time: Mapped[int] = mapped_column(Milliseconds)
     undoes: Mapped[str | None] = mapped_column(String(128), unique=True)
-    log_index: Mapped[int] = mapped_column(BigInteger)
+    log_index: Mapped[int] = mapped_column(BigInteger, unique=True)
     body: Mapped[str] = mapped_column(Text)
+    """JSON; empty when the body of the entry at `log_index` was erased, and this copy with it."""
 
 
 event_units = Table(
@@ -80,6 +81,29 @@ scans = Table(
     Column("operator_saw", String(64)),
     Column("signature", String(8), nullable=False),
     Column("code_digest", Bytes, nullable=False),
+    Column("arrival", BigInteger, Identity(), nullable=False),
+    # A summary of each range of pages: scans lie there in the order of their arrival, so recording one costs nothing.
+    Index("ix_scans_arrival", "arrival", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
 )
 """Observations, on PostgreSQL. With SQLite this table stays empty: scans lie in files of their own, so that recording
 one never waits for the ledger's writer (docs/decisions/0003-scan-storage.md)."""
+
+
+scan_commitments = Table(
+    "scan_commitments",
+    Base.metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", BigInteger, nullable=False, unique=True),
+    Column("committed_at", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("root", Bytes, nullable=False),
+    Column("sealed_secret", Bytes, nullable=False),
+    Column("upto", Text, nullable=False),
+    Column("marks", Bytes, nullable=False),
+)
+"""What the ledger says of scans: each row is one entry, which commits to the scans that came in since the row before.
+
+number: counted from 1. root: of the tree over `size` scans, salted with the secret. upto: JSON, for each part of the
+store the arrival up to which scans are committed to. marks: for each scan of the tree its number (8 bytes) and the
+first 8 bytes of its leaf hash, so that an audit names the very scan that was changed or taken away. Insert-only.
+"""

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from babel import Locale
-from babel.dates import format_datetime
-from babel.numbers import format_decimal
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_compact_decimal, format_decimal
 from flask import Flask, Response, request
 from flask_babel import gettext
 
@@ -48,7 +48,7 @@ def navigation() -> list[Link]:
     principal = current_principal()
     links = [Link(gettext("Check a code"), "/check", ("check", "verify"))]
     if principal.is_anonymous:
-        return [*links, Link(gettext("How to check us"), "/transparency", ("transparency",))]
+        return [*links, Link(gettext("How to check us"), "/transparency", ("transparency", "ledger"))]
     links.insert(0, Link(gettext("Overview"), "/dashboard", ("dashboard",)))
     if principal.may(Permission.PRODUCT_READ):
         links.append(Link(gettext("Products"), "/products", ("products",)))
@@ -81,8 +81,39 @@ def moment(milliseconds: int | None) -> str:
     """Write a point in time in the reader's language, in UTC and saying so; empty for None."""
     if milliseconds is None:
         return ""
+    return f"{_in_utc(milliseconds, 'd MMM y, HH:mm')} UTC"
+
+
+def short_number(value: int) -> str:
+    """Write a whole number beside an axis: from ten thousand on with a word for the thousands."""
+    if value < 10_000:
+        return number(value)
+    return str(format_compact_decimal(value, fraction_digits=1, locale=FIGURES[choose_language()]))
+
+
+def day(milliseconds: int) -> str:
+    """Write a day of UTC without its year."""
+    return _in_utc(milliseconds, "d MMM")
+
+
+def clock(milliseconds: int) -> str:
+    """Write a time of day in UTC."""
+    return _in_utc(milliseconds, "HH:mm")
+
+
+def duration(seconds: int | None) -> str:
+    """Write how long something takes or is ago, roughly; empty for None."""
+    return "" if seconds is None else str(format_timedelta(seconds, locale=FIGURES[choose_language()]))
+
+
+def lag(milliseconds: int) -> str:
+    """Write a delay: in milliseconds below one second."""
+    return f"{number(milliseconds)} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.3g} s"
+
+
+def _in_utc(milliseconds: int, pattern: str) -> str:
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return f"{format_datetime(when, 'd MMM y, HH:mm', locale=FIGURES[choose_language()])} UTC"
+    return str(format_datetime(when, pattern, locale=FIGURES[choose_language()]))
 
 
 def remember_language(response: Response) -> Response:
@@ -97,7 +128,9 @@ def remember_language(response: Response) -> Response:
 
 def install(app: Flask) -> None:
     """Register filters, variables and the language cookie."""
-    app.jinja_env.filters.update(number=number, moment=moment)
+    app.jinja_env.filters.update(
+        number=number, moment=moment, short_number=short_number, day=day, clock=clock, duration=duration, lag=lag
+    )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.after_request(remember_language)

@@ -23,13 +23,15 @@ def home() -> str:
 def transparency() -> str:
     """Show the latest checkpoint, and how outsiders check it."""
     log = services().log
-    signed = log.checkpoint()
+    found = services().checkpoints.latest()
+    signed = found.signed
     return render_template(
         "portal/transparency.html",
         origin=log.origin,
         size=signed.checkpoint.size,
         root=base64.b64encode(signed.checkpoint.root).decode(),
         note=signed.note_text,
+        witnessed=found.witnessed,
         verifier_key=log.verifier.to_text(),
         read_at=now_ms(),
     )

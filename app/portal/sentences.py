@@ -34,6 +34,9 @@ LAYOUTS = (
 API = _mark("Registry of signed codes: register, commission, verify, prove.")
 """What the OpenAPI document says of itself."""
 
+ALARMS = (_mark("An audit found a fault at %(a)s: %(b)s"),)
+"""What the ledger package says of an alarm."""
+
 OF_THE_SERVER = (
     _mark(
         "The requested URL was not found on the server."

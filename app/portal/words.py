@@ -14,8 +14,11 @@ from app.core.authorisation import Role
 from app.core.jobs import JobState
 from app.facts.vocabulary import EventKind, Status
 from app.registry.vocabulary import JobKind, Profile, Sector
+from app.transparency.service import LedgerState
 from app.verification.actions import Action
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
+from ledger.alarms import AlarmKind
+from ledger.policy import Witnessed
 
 
 class Tone(StrEnum):
@@ -207,13 +210,31 @@ ROLES: dict[StrEnum, LazyString] = {
     Role.PLATFORM_ADMINISTRATOR: _("Administrator of the registry"),
 }
 
+LEDGER_STATES: dict[StrEnum, LazyString] = {
+    LedgerState.WRITABLE: _p("ledger", "Open"),
+    LedgerState.READ_ONLY: _p("ledger", "Stopped"),
+    LedgerState.FROZEN: _p("ledger", "Closed for good"),
+}
+
+ALARMS: dict[StrEnum, LazyString] = {
+    AlarmKind.FORK: _("Two histories under one key"),
+    AlarmKind.AUDIT: _("An audit found a fault"),
+    AlarmKind.WITNESS: _("A witness refuses this register"),
+}
+
+AUDITS: dict[str, LazyString] = {
+    "full": _p("audit", "everything"),
+    "since": _p("audit", "the newest part"),
+    "sample": _p("audit", "lines drawn by lot"),
+}
+
 _TABLES = (
     *(SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, ACTIONS, RISKS, LABOUR, REASONS),
-    *(PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES),
+    *(PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES, LEDGER_STATES, ALARMS),
 )
 
 _TONES: dict[Tone, tuple[StrEnum, ...]] = {
-    Tone.GOOD: (Summary.PASS, Authenticity.REGISTERED, Status.ACTIVE, Risk.NONE, JobState.DONE),
+    Tone.GOOD: (Summary.PASS, Authenticity.REGISTERED, Status.ACTIVE, Risk.NONE, JobState.DONE, LedgerState.WRITABLE),
     Tone.INFO: (JobState.RUNNING,),
     Tone.WARN: (
         Summary.CHECK,
@@ -227,6 +248,7 @@ _TONES: dict[Tone, tuple[StrEnum, ...]] = {
         Status.EXPORTED,
         Status.EXPIRED,
         Risk.REVIEW,
+        LedgerState.FROZEN,
     ),
     Tone.BAD: (
         Summary.STOP,
@@ -243,6 +265,7 @@ _TONES: dict[Tone, tuple[StrEnum, ...]] = {
         Status.SEIZED,
         Risk.SUSPECT,
         JobState.FAILED,
+        LedgerState.READ_ONLY,
     ),
 }
 
@@ -272,6 +295,34 @@ def act_word(action: str) -> str:
     return word(Action(action))
 
 
+def alarm_word(kind: str) -> str:
+    """Name a kind of alarm; one of a later version by its wire name."""
+    known = {one.value: one for one in AlarmKind}
+    return word(known[kind]) if kind in known else kind
+
+
+def audit_word(mode: str) -> str:
+    """Say what an audit looked at; a mode of a later version by its wire name."""
+    return str(AUDITS.get(mode, mode))
+
+
+def witnessed_word(found: Witnessed) -> str:
+    """Say how many witnesses signed a seal: never more than it is, also when there are none."""
+    if not found.k:
+        return str(_("Signed by the register only"))
+    if found.by_quorum:
+        return str(_("Witnessed by %(k)s of %(n)s", k=found.k, n=found.n))
+    return str(_("Witnessed by only %(k)s of %(n)s, too few", k=found.k, n=found.n))
+
+
 def install(app: Flask) -> None:
     """Make these available in templates as filters."""
-    app.jinja_env.filters.update(word=word, tone=tone, job_word=job_word, act_word=act_word)
+    app.jinja_env.filters.update(
+        word=word,
+        tone=tone,
+        job_word=job_word,
+        act_word=act_word,
+        alarm_word=alarm_word,
+        audit_word=audit_word,
+        witnessed_word=witnessed_word,
+    )

@@ -14,6 +14,7 @@ from app.verification.found_unit import FoundUnit
 from app.verification.risk import RiskFinding
 from app.verification.verdict import AskerRole, Authenticity, Risk, Status, Verdict
 from ledger.checkpoint import Checkpoint
+from ledger.policy import Witnessed
 from ledger.strict import encode_base64
 from scanners.codes.reader import ReadCode
 
@@ -50,7 +51,7 @@ class VerdictAnswer:
     code: None when the text could not be read. unit: what the asker may see of the registered unit. issuer_name: of
     the unit's organisation. scan_id: None when nothing was recorded (a look). replayed: the same scan was recorded
     before. as_of: ms, the time of the data, which is that of the answer. earlier_scans: count among the last 50, for
-    professionals. receipt: compact JWS.
+    professionals. witnessed: how many of the registry's witnesses cosigned `checkpoint`. receipt: compact JWS.
     """
 
     code: ReadCode | None
@@ -66,6 +67,7 @@ class VerdictAnswer:
     device_clock_offset: int | None
     as_of: int
     checkpoint: Checkpoint
+    witnessed: Witnessed
     receipt: str
     correlation: str
     action: ActionOutcome | None = None
@@ -115,6 +117,7 @@ class VerdictAnswer:
                 "origin": self.checkpoint.origin,
                 "size": self.checkpoint.size,
                 "root": encode_base64(self.checkpoint.root),
+                "witnessed": self.witnessed.to_members(),
             },
             "proof_url": self.proof_url,
             "receipt": self.receipt,

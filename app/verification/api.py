@@ -11,6 +11,7 @@ from app.core.errors import Invalid
 from app.core.services import services
 from app.facts import service as facts
 from app.facts.scans.scan import MAX_KEY
+from app.transparency import service as transparency
 from app.verification import schemas, service
 from app.verification.http import json_arguments, json_response
 from app.verification.limits import refuse_flood
@@ -39,8 +40,9 @@ def verify(members: Members) -> Response:
     if principal.is_anonymous:
         refuse_flood(services(), request.remote_addr)
     text = members.pop("code")
+    memory = _memory(members)
     answer = service.verify_and_act(services(), text=text, principal=principal, request=_scan_request(members))
-    return json_response(answer.to_wire())
+    return json_response(answer.to_wire() | _log(memory))
 
 
 @blueprint.route("/public/scans", methods=["POST"])
@@ -62,9 +64,9 @@ def public_scan(members: Members) -> Response:
 def verify_batch(members: Members) -> Response:
     """Verify up to 1,000 codes at once; answers in their order."""
     texts = members.pop("codes")
-    return _items(
-        service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
-    )
+    memory = _memory(members)
+    items = service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
+    return _items(items, memory)
 
 
 @blueprint.route("/units/actions", methods=["POST"])
@@ -74,9 +76,9 @@ def verify_batch(members: Members) -> Response:
 def act_on_units(members: Members) -> Response:
     """Record one act on up to 1,000 units: a scan of each, and one event a batch."""
     texts = members.pop("codes")
-    return _items(
-        service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
-    )
+    memory = _memory(members)
+    items = service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
+    return _items(items, memory)
 
 
 @blueprint.route("/batches/<handle>/actions", methods=["POST"])
@@ -124,6 +126,17 @@ def trust() -> Response:
     return answer
 
 
+def _memory(members: Members) -> transparency.Memory | None:
+    """Compare the checkpoint that the device saw last, before anything is recorded; None when it sent none."""
+    note = members.pop("checkpoint", None)
+    return None if note is None else transparency.take_memory(services(), note)
+
+
+def _log(memory: transparency.Memory | None) -> Members:
+    """What a device that remembers gets back beside the verdicts."""
+    return {} if memory is None else {"log": transparency.continuation(services(), memory)}
+
+
 def _scan_request(members: Members) -> ScanRequest:
     members.setdefault("key", _header_key())
     return ScanRequest(remote_address=request.remote_addr or "", **members)
@@ -139,7 +152,7 @@ def _header_key() -> str | None:
     return key
 
 
-def _items(items: list[BatchItem]) -> Response:
+def _items(items: list[BatchItem], memory: transparency.Memory | None) -> Response:
     wire: list[Members] = []
     counted: Counter[str] = Counter()
     for item in items:
@@ -149,7 +162,7 @@ def _items(items: list[BatchItem]) -> Response:
         outcome = Authenticity.UNREADABLE if item.answer is None else item.answer.verdict.summary
         counted[outcome.value] += 1  # a plain string: orjson takes no other keys
         wire.append({"verdict": None if item.answer is None else item.answer.to_wire(), "error": error})
-    return json_response({"items": wire, "summary": dict(counted)})
+    return json_response({"items": wire, "summary": dict(counted)} | _log(memory))
 
 
 def _recorded(event: facts.RecordedEvent) -> Members:

@@ -17,6 +17,7 @@ from app.accounts import remembered_principal
 from app.core.application import StartResponse, WSGIApplication
 from app.core.errors import AppError
 from app.core.services import Services
+from app.transparency import service as transparency
 from app.verification import service
 from app.verification.http import decode
 from app.verification.request import ScanRequest
@@ -69,14 +70,17 @@ class VerifyDoor:
             members = simple_verify(decode(body))
             if members is None:
                 return None
-            text = members.pop("code")
+            text, note = members.pop("code"), members.pop("checkpoint", None)
+            memory = None if note is None else transparency.take_memory(self._services, note)
             request = ScanRequest(remote_address=environ.get("REMOTE_ADDR", ""), **members)
-            answer = service.verify(self._services, text=text, principal=principal, request=request)
+            wire = service.verify(self._services, text=text, principal=principal, request=request).to_wire()
+            if memory is not None:
+                wire["log"] = transparency.continuation(self._services, memory)
         except (orjson.JSONDecodeError, FormatError, AppError):
             # Raised before anything was recorded, or for a scan key that comes again: the route finds the same and
             # says it in the shape of all refusals.
             return None
-        return orjson.dumps(answer.to_wire())
+        return orjson.dumps(wire)
 
 
 def _is_plain(environ: dict[str, Any]) -> bool:

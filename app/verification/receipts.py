@@ -12,7 +12,7 @@ import orjson
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from app.verification.verdict import Verdict
-from ledger.checkpoint import Checkpoint
+from ledger.cosigned import CosignedCheckpoint
 from ledger.statement import RECEIPT_TYPE, sign_encoded
 from ledger.strict import encode_base64
 
@@ -28,9 +28,10 @@ def receipt_payload(
     nonce: str | None,
     as_of: str,
     at_ms: int,
-    checkpoint: Checkpoint,
+    cosigned: CosignedCheckpoint,
 ) -> dict[str, Any]:
     """What the receipt states. at_ms: time of the answer; as_of: time of the data it rests on."""
+    checkpoint = cosigned.signed.checkpoint
     return {
         "v": RECEIPT_VERSION,
         "iss": services.settings.registry_name,
@@ -50,6 +51,7 @@ def receipt_payload(
             "size": checkpoint.size,
             "root": encode_base64(checkpoint.root),
         },
+        "witnessed": cosigned.witnessed.to_members(),
     }
 
 

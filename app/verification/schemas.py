@@ -9,6 +9,8 @@ from app.core.clock import from_datetime
 from app.facts.epcis import NOWHERE, Place
 from app.facts.scans.scan import MAX_DEVICE, MAX_KEY, MAX_OPERATOR_SAW
 from app.facts.service.events import MAX_NOTE
+from app.transparency.schemas import ContinuationSchema, WitnessedSchema
+from app.transparency.service.remembering import MAX_NOTE as MAX_NOTE_SEEN
 from app.verification.actions import Action
 from app.verification.service.verifying import MAX_CODES
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Status, Summary
@@ -50,6 +52,10 @@ class CircumstancesSchema(StrictSchema):
     place = fields.Nested(PlaceSchema, load_default=NOWHERE)
     note = fields.String(validate=validate.Length(max=MAX_NOTE))
     correlation = fields.UUID(data_key="corrUUID")
+    checkpoint = fields.String(
+        validate=validate.Length(max=MAX_NOTE_SEEN),
+        metadata={"description": "The last checkpoint of the ledger that the device saw; empty when it has none yet."},
+    )
 
     @post_load
     def simplify(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
@@ -71,7 +77,7 @@ _SIMPLE = {"device": MAX_DEVICE - 24, "key": MAX_KEY, "nonce": MAX_NONCE}
 
 
 def simple_verify(body: Any) -> dict[str, Any] | None:
-    """Load what most tills and hand scanners send, code, device, key and nonce, as `VerifySchema` would.
+    """Load what tills and hand scanners send, code, device, key, nonce and checkpoint, as `VerifySchema` would.
 
     None for everything else, also for everything wrong: the schema decides. Measured, a tenth of a verification.
     """
@@ -79,10 +85,13 @@ def simple_verify(body: Any) -> dict[str, Any] | None:
         return None
     loaded: dict[str, Any] = {"place": NOWHERE}
     for name, value in body.items():
-        if type(value) is not str or not value:
+        if type(value) is not str or not (value or name == "checkpoint"):
             return None
         if name == "code":
             if len(value) > MAX_TEXT:
+                return None
+        elif name == "checkpoint":
+            if len(value) > MAX_NOTE_SEEN:
                 return None
         elif len(value) > _SIMPLE.get(name, 0) or not value.isascii() or not value.isprintable() or " " in value:
             return None
@@ -199,6 +208,7 @@ class LedgerStateSchema(StrictSchema):
     origin = fields.String()
     size = fields.Integer()
     root = fields.String()
+    witnessed = fields.Nested(WitnessedSchema)
 
 
 class EvidenceSchema(StrictSchema):
@@ -236,6 +246,7 @@ class VerdictSchema(StrictSchema):
     risk_score = fields.Float()
     evidence = fields.List(fields.Nested(EvidenceSchema))
     action = fields.Nested(ActionOutcomeSchema)
+    log = fields.Nested(ContinuationSchema, metadata={"description": "For devices that sent `checkpoint`."})
 
 
 class UnreadableSchema(StrictSchema):
@@ -258,6 +269,7 @@ class BatchAnswerSchema(StrictSchema):
 
     items = fields.List(fields.Nested(BatchAnswerItemSchema))
     summary = fields.Dict(keys=fields.String(), values=fields.Integer())
+    log = fields.Nested(ContinuationSchema, metadata={"description": "For devices that sent `checkpoint`."})
 
 
 class RecordedEventSchema(StrictSchema):

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import click
 
+from ledger.cli.adopting import adopt
+from ledger.cli.alarms import alarms
 from ledger.cli.context import LedgerContext, OpenContext
 from ledger.cli.erasing import erase_body
+from ledger.cli.freezing import freeze
+from ledger.cli.keys import keys, retire_key, rotate_key
+from ledger.cli.maps import map_group, monitor_log
 from ledger.cli.proofs import verify_proof
 from ledger.cli.reading import audit, checkpoint, export, prove
+from ledger.cli.witness import witness, witness_evidence, witness_key
 
 __all__ = ["LedgerContext", "OpenContext", "ledger"]
 
@@ -22,5 +28,23 @@ def ledger() -> None:
     """Audit, export and prove the ledger."""
 
 
-for _command in (audit, export, checkpoint, prove, verify_proof, erase_body):
+for _command in (
+    audit,
+    alarms,
+    export,
+    checkpoint,
+    prove,
+    verify_proof,
+    erase_body,
+    adopt,
+    freeze,
+    witness,
+    witness_key,
+    witness_evidence,
+    keys,
+    rotate_key,
+    retire_key,
+    map_group,
+    monitor_log,
+):
     ledger.add_command(_command)

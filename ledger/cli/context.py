@@ -6,9 +6,9 @@ Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage, 3 cannot read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import click
@@ -16,10 +16,16 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit import ExtraCheck
+from ledger.cosigned import CosignedCheckpoints
+from ledger.erasure import BodyCopies
 from ledger.errors import LedgerError, NoteError
+from ledger.high_water import HighWaterMark
+from ledger.key_rotation import KeyKeeper
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
+from ledger.policy import Policy
+from ledger.storage.sql import SqlLogStorage
 
 FAULT_FOUND = 1
 CANNOT_READ = 3
@@ -34,10 +40,26 @@ class LedgerContext:
     signer: NoteSigner
     statement_signer: StatementSigner
     extra_checks: tuple[ExtraCheck, ...] = ()
+    keeper: KeyKeeper | None = None
+    """Keeps the keys of a log that may change them."""
+    high_water: HighWaterMark | None = None
+    policy: Policy = field(default_factory=Policy)
+    """The witnesses whose cosignatures count."""
+    copies: tuple[BodyCopies, ...] = ()
+    """Where the product repeats what bodies say: erased together with them."""
+    needed: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of entry whose bodies are never erased, each with the reason."""
 
     def open_log(self) -> Log:
         """Open the log with its checks at the door."""
-        return Log.open(self.engine, origin=self.origin, signer=self.signer)
+        signers = None if self.keeper is None else self.keeper.signers
+        return Log.open(
+            self.engine, origin=self.origin, signer=self.signer, signers=signers, high_water=self.high_water
+        )
+
+    def cosigned(self, log: Log) -> CosignedCheckpoints:
+        """Give the reader of the log's checkpoints with the witnesses' cosignatures."""
+        return CosignedCheckpoints(log, SqlLogStorage(self.engine), self.policy)
 
 
 OpenContext = Callable[[], LedgerContext]

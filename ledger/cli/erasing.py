@@ -23,6 +23,14 @@ def erase_body(open_context: OpenContext, *, index: int, reason: str, yes: bool)
         entry = log.entry(index)
         if entry.body is not None and not yes:
             click.confirm(f"Entry {index} is of kind {entry.body.kind}. Erase its body for ever?", abort=True)
-        done = erase(log, context.engine, index, reason=reason, signer=context.statement_signer)
+        done = erase(
+            log,
+            context.engine,
+            index,
+            reason=reason,
+            signer=context.statement_signer,
+            copies=context.copies,
+            needed=context.needed,
+        )
     click.echo(f"The body of entry {index} is erased; entry {done.index} says so.")
     click.echo("Backups made before hold it still: erase or replace them too.")

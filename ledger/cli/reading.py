@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.audit import KNOWN_CHECKPOINT
 from ledger.audit import audit as run_audit
-from ledger.audit_report import AuditReport
+from ledger.audit_report import AuditReport, FaultCode
+from ledger.audits import record_audit
 from ledger.cli.context import FAULT_FOUND, OpenContext, failures
 from ledger.export import export as run_export
+from ledger.map_files import MapFiles
+
+BAR_AFTER_SECONDS = 2.0
 
 
 @click.command()
@@ -27,6 +37,7 @@ from ledger.export import export as run_export
     help="A checkpoint kept outside of the database; may be given several times.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--no-record", is_flag=True, help="Do not write the result into the record of audits.")
 @click.pass_obj
 def audit(
     open_context: OpenContext,
@@ -36,6 +47,7 @@ def audit(
     sample: int | None,
     known: tuple[Path, ...],
     as_json: bool,
+    no_record: bool,
 ) -> None:
     """Recompute the log from its database and name what is wrong."""
     if sum([full, since is not None, sample is not None]) > 1:
@@ -43,8 +55,7 @@ def audit(
     with failures():
         context = open_context()
         notes = [path.read_text(encoding="utf-8") for path in known]
-        with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty()) as bar:
-            task = bar.add_task("entries", total=None)
+        with _bar("entries") as show:
             report = run_audit(
                 context.engine,
                 context.signer.verifier,
@@ -53,9 +64,11 @@ def audit(
                 sample=sample,
                 known_checkpoints=notes,
                 extra_checks=context.extra_checks,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                progress=show,
             )
     click.echo(json.dumps(report.to_members()) if as_json else _describe(report))
+    if not no_record:
+        _record(context.engine, report)
     if not report.ok:
         sys.exit(FAULT_FOUND)
 
@@ -65,8 +78,11 @@ def audit(
 @click.pass_obj
 def export(open_context: OpenContext, directory: Path) -> None:
     """Write the log as files that any web server can serve and any tool can check."""
-    with failures():
-        done = run_export(open_context().open_log(), directory)
+    with failures(), _bar("files") as show:
+        context = open_context()
+        log = context.open_log()
+        maps = MapFiles(log, context.engine)
+        done = run_export(log, directory, cosigned=context.cosigned(log), maps=maps, progress=show)
     click.echo(f"{done.checkpoint.checkpoint.size} entries: {done.written} files written, {done.kept} were there")
 
 
@@ -88,6 +104,37 @@ def prove(open_context: OpenContext, *, index: int, with_leaf: bool) -> None:
         log = open_context().open_log()
         text = log.entry(index).leaf.to_bytes().hex() + "\n" if with_leaf else log.prove(index)
     click.echo(text, nl=False)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows progress on a terminal, once the work has taken two seconds."""
+    began = time.monotonic()
+    bar = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    task = bar.add_task(name, total=None)
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - began >= BAR_AFTER_SECONDS:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _record(engine: Engine, report: AuditReport) -> None:
+    """Keep what was found; not where the caller's own checkpoint is none of this log: that is no fault of the log."""
+    strange = (FaultCode.CHECKPOINT_SIGNATURE, KNOWN_CHECKPOINT)
+    if any((fault.code, fault.where.rpartition(" ")[0]) == strange for fault in report.faults):
+        click.echo("The result is not recorded: a --known checkpoint is none of this log.", err=True)
+        return
+    try:
+        record_audit(engine, report, by=f"marchamo ledger audit --{report.mode}")
+    except SQLAlchemyError as error:
+        # Such as a database that may only be read. What was found is found all the same.
+        click.echo(f"The result could not be recorded: {getattr(error, 'orig', None) or error}", err=True)
 
 
 def _describe(report: AuditReport) -> str:

@@ -20,6 +20,13 @@ from sqlalchemy.exc import DisconnectionError
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for a lock of the database before it gives up."""
 
+IDLE_TRANSACTION_MS = 60_000
+"""How long PostgreSQL lets a transaction do nothing before it ends its connection."""
+
+KEEPALIVE_S = 10
+KEEPALIVES = 3
+"""A line over which nothing was heard is asked every ten seconds, and given up after three times."""
+
 BUSY_SLEEP_S = (0.000_3, 0.002)
 """How long a writer of SQLite sleeps, at random between these, before it asks for the lock again."""
 
@@ -50,12 +57,12 @@ def create_database_engine(url: str, *, durable: bool = True) -> Engine:
         engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, connect_args={"timeout": 30})
         _set_up_sqlite(engine, durable=durable)
     else:
-        # psycopg sends `options` at connection start: no extra round trip, and RESET returns to these values.
-        options = (
-            f"-c synchronous_commit={'on' if durable else 'off'} -c timezone=UTC -c lock_timeout={BUSY_TIMEOUT_MS}"
-        )
         engine = create_engine(
-            url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True, connect_args={"options": options}
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_pre_ping=True,
+            connect_args=_postgresql_arguments(durable=durable),
         )
     _refuse_inherited_connections(engine)
     return engine
@@ -73,6 +80,30 @@ def begin_write(engine: Engine) -> Iterator[Connection]:
         writing = connection.execution_options(**{_BEGIN_OPTION: True})
         with writing.begin():
             yield writing
+
+
+def _postgresql_arguments(*, durable: bool) -> dict[str, Any]:
+    """Give the arguments of a connection; psycopg sends `options` at its start: no extra round trip.
+
+    A writer that was stopped, or whose machine vanished, must not hold the log's lock for ever: the server ends an idle
+    transaction, and both ends notice a dead line.
+    """
+    settings = {
+        "synchronous_commit": "on" if durable else "off",
+        "timezone": "UTC",
+        "lock_timeout": BUSY_TIMEOUT_MS,
+        "idle_in_transaction_session_timeout": IDLE_TRANSACTION_MS,
+        "tcp_keepalives_idle": KEEPALIVE_S,
+        "tcp_keepalives_interval": KEEPALIVE_S,
+        "tcp_keepalives_count": KEEPALIVES,
+    }
+    return {
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        "keepalives_idle": KEEPALIVE_S,
+        "keepalives_interval": KEEPALIVE_S,
+        "keepalives_count": KEEPALIVES,
+        "tcp_user_timeout": KEEPALIVE_S * KEEPALIVES * 1000,
+    }
 
 
 def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:

@@ -129,6 +129,9 @@ class LogReader(Protocol):
     def checkpoint_of(self, size: int) -> CheckpointRow | None:
         """Give the published checkpoint of exactly this size, if there was one."""
 
+    def checkpoints(self, limit: int) -> list[CheckpointRow]:
+        """Give the latest published checkpoints, at most `limit`, newest first."""
+
     def cosignatures(self, size: int) -> list[str]:
         """Give the witnesses' signature lines on the published checkpoint of this size, in order of key id."""
 

@@ -33,6 +33,9 @@ POSTGRESQL_LOCK = 0x4D61726368616D6F
 COPY_FROM = 16
 """From this many entries on, COPY beats INSERT on PostgreSQL."""
 
+TAGS_A_LOOK_UP = 500
+"""Tags that SQLite looks up in one statement; it takes 999 places at least, however it was built."""
+
 _ENTRY_COLUMNS = (
     ledger_entries.c.index,
     ledger_entries.c.statement_key,
@@ -61,14 +64,20 @@ _TILE_RUN = (
     .order_by(ledger_tiles.c.index)
 )
 _CHECKPOINT = select(*_CHECKPOINT_COLUMNS).order_by(desc(ledger_checkpoints.c.size)).limit(1)
+_CHECKPOINTS = select(*_CHECKPOINT_COLUMNS).order_by(desc(ledger_checkpoints.c.size)).limit(bindparam("limit"))
 _COSIGNATURES = (
     select(ledger_cosignatures.c.line)
     .where(ledger_cosignatures.c.size == bindparam("size"))
     .order_by(ledger_cosignatures.c.key_id)
 )
 _FROZEN = select(exists().select_from(ledger_freezes))
-_TAG = 'SELECT "index" FROM ledger_tags WHERE tag = ?'
 _CHECKPOINT_OF = select(*_CHECKPOINT_COLUMNS).where(ledger_checkpoints.c.size == bindparam("size"))
+
+
+_FIND_TAGS = {
+    places: f'SELECT tag, "index" FROM ledger_tags WHERE tag IN ({", ".join("?" * places)})'  # noqa: S608 -- no values
+    for places in (1, 32, TAGS_A_LOOK_UP)
+}
 
 
 class SqlLogStorage:
@@ -119,10 +128,14 @@ class SqlReader:
     def find_tags(self, tags: Sequence[bytes]) -> dict[bytes, int]:
         """Give the index of the entry of each tag that exists."""
         if self._dialect == "sqlite":
-            # A thousand look-ups by a prepared statement cost less than parsing one statement with a thousand places.
+            found: dict[bytes, int] = {}
             find = self._driver_connection.execute
-            found = ((tag, find(_TAG, (tag,)).fetchone()) for tag in tags)
-            return {tag: row[0] for tag, row in found if row is not None}
+            for at in range(0, len(tags), TAGS_A_LOOK_UP):
+                part = tags[at : at + TAGS_A_LOOK_UP]
+                # Few different statements, so that each is prepared once: the last places repeat a tag.
+                places = 1 if len(part) == 1 else 32 if len(part) <= 32 else TAGS_A_LOOK_UP
+                found.update(find(_FIND_TAGS[places], [*part, *[part[0]] * (places - len(part))]))
+            return found
         rows = self._driver_connection.execute(
             'SELECT tag, "index" FROM ledger_tags WHERE tag = ANY(%s)', (list(tags),), binary=True
         )
@@ -147,6 +160,11 @@ class SqlReader:
         """Give the published checkpoint of exactly this size."""
         row = self.connection.execute(_CHECKPOINT_OF, {"size": size}).first()
         return None if row is None else CheckpointRow(*row)
+
+    def checkpoints(self, limit: int) -> list[CheckpointRow]:
+        """Give the latest published checkpoints, newest first."""
+        rows = self.connection.execute(_CHECKPOINTS, {"limit": limit})
+        return [CheckpointRow(*row) for row in rows]
 
     def cosignatures(self, size: int) -> list[str]:
         """Give the witnesses' signature lines on the checkpoint of this size."""

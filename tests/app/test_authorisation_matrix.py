@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
@@ -46,7 +47,10 @@ PUBLIC = {
     ("POST", "/check"),
     ("POST", "/seen"),
     ("GET", "/health"),
+    ("GET", "/ledger"),
     ("GET", "/log/checkpoint"),
+    ("GET", "/log/map"),
+    ("GET", "/log/maps/<int:number>"),
     ("GET", "/log/tile/<path:rest>"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -57,6 +61,9 @@ PUBLIC = {
     ("GET", "/transparency"),
     ("GET", "/v1/docs"),
     ("GET", "/v1/issuers/<issuer>/keys"),
+    ("GET", "/v1/log"),
+    ("GET", "/v1/log/consistency"),
+    ("GET", "/v1/log/entries/<int:index>/proof"),
     ("GET", "/v1/openapi.json"),
     ("POST", "/v1/organisations"),
     ("GET", "/v1/proofs/<handle>/<path:serial>"),
@@ -234,6 +241,8 @@ def records(services: Services) -> Records:
         key_id = connection.exec_driver_sql(
             f"SELECT key_id FROM organisation_keys WHERE organisation_id = {firm.id} AND purpose = 'code'"  # noqa: S608
         ).scalar_one()
+    with Session(services.engine) as session:
+        serial = registry.serial_at(session, batch, 0)
     key, _ = accounts.create_api_key(
         services, principal=principal(firm), name="till", role=Role.OPERATOR, scopes=None, days=1
     )
@@ -246,6 +255,7 @@ def records(services: Services) -> Records:
         "position": 0,
         "prefix": key.prefix,
         "reference": right.reference,
+        "serial": serial,
     }
     return Records(firm, values)
 

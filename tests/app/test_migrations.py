@@ -20,19 +20,30 @@ from ledger.storage.tables import metadata as ledger_metadata
 from tests.databases import Databases
 from tests.serving import run_command
 
-GUARDED = (*APPEND_ONLY_TABLES, "events", "event_units")
+GUARDED = (*APPEND_ONLY_TABLES, "events", "event_units", "scan_commitments")
 KEY = bytes(range(32))
 
 ROWS = {
-    "ledger_entries": '("index", statement_key, subject_key, salt, body) VALUES (0, 1, 1, :salt, :salt)',
+    "ledger_entries": '("index", statement_key, salt, body) VALUES (0, 1, :salt, :salt)',
+    "ledger_tags": '(tag, "index") VALUES (:tag, 0)',
     "ledger_tiles": '(level, "index", data) VALUES (0, 0, :tile)',
     "ledger_heads": "(size, prev_size, root, time) VALUES (1, 0, :salt, 1)",
     "ledger_checkpoints": "(size, note, time) VALUES (1, 'note', 1)",
+    "ledger_cosignatures": "(size, key_id, line, time) VALUES (1, 1, 'line', 1)",
+    "ledger_erasures": '("index", erased_by) VALUES (7, 9)',
+    "ledger_map_heads": "(size, root, entry, time) VALUES (1, :salt, 1, 1)",
+    "ledger_freezes": "(entry, time) VALUES (1, 1)",
+    "ledger_alarms": "(number, time, kind, detail, evidence) VALUES (1, 1, 'fork', 'x', 'x')",
+    "ledger_audits": "(number, time, mode, size, ok, report) VALUES (1, 1, 'full', 1, 1, '{}')",
     "events": (
         "(id, event_id, kind, organisation_id, actor, event_time, record_time, log_index, body) "
         "VALUES (1, 'e', 'sold', 1, 'x', 1, 1, 0, '{}')"
     ),
     "event_units": "(unit_id, event) VALUES (1, 1)",
+    "scan_commitments": (
+        "(number, log_index, committed_at, size, root, sealed_secret, upto, marks) "
+        "VALUES (1, 1, 1, 1, :salt, :salt, '{}', :salt)"
+    ),
 }
 
 
@@ -66,7 +77,7 @@ def table_named(name: str) -> Table:
 def insertion(table: str, verb: str = "INSERT", more: str = "") -> TextClause:
     """The statement that inserts the table's one row (again)."""
     inserted = text(f"{verb} INTO {table} {ROWS[table]} {more}")
-    given = {"salt": bytes(32), "tile": bytes(8192)}
+    given = {"salt": bytes(32), "tag": bytes(16), "tile": bytes(8192)}
     return inserted.bindparams(**{name: value for name, value in given.items() if f":{name}" in ROWS[table]})
 
 
@@ -121,7 +132,8 @@ def test_a_row_on_the_record_can_be_neither_changed_nor_removed(engine: Engine, 
 @pytest.mark.parametrize("table", GUARDED)
 def test_a_row_on_the_record_cannot_be_replaced_by_an_insertion(engine: Engine, table: str) -> None:
     keys = [f'"{column.name}"' for column in table_named(table).primary_key]
-    refused(engine, insertion(table, more=f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {keys[0]} = 7"))
+    update_it = f"DO UPDATE SET {keys[0]} = excluded.{keys[0]}"
+    refused(engine, insertion(table, more=f"ON CONFLICT ({', '.join(keys)}) {update_it}"))
     if engine.dialect.name == "sqlite":
         refused(engine, insertion(table, "INSERT OR REPLACE"))
         refused(engine, insertion(table, "REPLACE"))
@@ -137,8 +149,10 @@ def test_a_database_of_another_version_is_refused_at_start(settings: Settings, f
         if found is not None:
             connection.execute(text("INSERT INTO alembic_version VALUES (:found)"), {"found": found})
     engine.dispose()
+    ours = r"this program needs .*: run `marchamo migrate`"
+    why = ours if found is None else "which this program does not know"
     for start in (check_database, open_services):
-        with pytest.raises(SchemaOutdated, match=f"at version {found}, this program needs .*: run `marchamo migrate`"):
+        with pytest.raises(SchemaOutdated, match=f"at version {found}, {why}"):
             start(settings)
 
 

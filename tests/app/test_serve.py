@@ -75,7 +75,7 @@ def test_the_first_start_seeds_a_demo_firm_and_the_second_keeps_it(tmp_path: Pat
             assert shown in printed
         assert "Traceback" not in printed
     assert firms[0] == firms[1]
-    assert ledgers[0] == ledgers[1]
+    assert ledgers[1] - ledgers[0] in (0, 1)  # nothing but the worker's statement of the subject map
 
 
 def test_another_public_address_does_not_rename_the_log_unnoticed(folder: Path) -> None:
@@ -88,7 +88,8 @@ def test_another_public_address_does_not_rename_the_log_unnoticed(folder: Path) 
     assert "set MARCHAMO_LOG_ORIGIN=old.example/log" in done.stderr
     moved: dict[str, Any] = {"public_url": "https://new.example", "log_origin": "old.example/log"}
     with serving(folder, **moved) as started:
-        assert started.wait_until_healthy()["ledger_size"] == 1
+        # The same log: one entry, and the worker's statement of the subject map if it was quick.
+        assert started.wait_until_healthy()["ledger_size"] in (1, 2)
 
 
 def test_a_killed_worker_is_started_again(server: Server) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from dataclasses import fields
 from hashlib import sha256
@@ -9,9 +11,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.key_entries import rotation
+from ledger.log_keys import SUCCESSION_HEADER, sign_succession
+from ledger.note import NoteSigner
+from ledger.trust_root import TrustRoot
 from scanners.codes.reader import read_code
 from scanners.proofs import _BUNDLE_MEMBERS
 from scanners.trust import FORMAT, CodeKey, TrustList
+from tests.trust_builders import LogOwner
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 
@@ -57,6 +64,28 @@ def test_the_table_of_the_bundle_has_every_member() -> None:
 def test_the_table_of_the_trust_list_has_every_member() -> None:
     named = members_of("Trust list")
     assert {"format", "code_keys"} <= named
-    assert named >= {field.name for field in fields(TrustList)}
+    assert named >= {field.name for field in fields(TrustList)} - {"root"}
+    assert named >= {field.name for field in fields(TrustRoot)} - {"keys", "digest"}
+    assert named >= set(LogOwner().members())
     assert all(f"`{field.name}`" in PAGE for field in fields(CodeKey))
     assert f"`{FORMAT}`" in PAGE
+
+
+def test_the_signed_text_of_a_trust_list_can_be_written_from_the_page_alone() -> None:
+    """The page's words in a few lines: canonical JSON, six lines, one signature a current key."""
+    owner = LogOwner()
+    owner.rotate()
+    document = json.loads(owner.text(registry="Registro Público"))
+    note = document.pop("signature")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    lines = [document["format"], "registry.example/log", document["version"], document["as_of"], document["expires_at"]]
+    signed, signatures = note.split("\n\n")
+    assert signed.split("\n") == [*map(str, lines), base64.b64encode(sha256(text).digest()).decode()]
+    assert signatures.count("\n") == 2
+
+
+def test_the_page_names_every_member_of_an_entry_about_the_logs_keys() -> None:
+    old, new = NoteSigner.generate("x/log"), NoteSigner.generate("x/log")
+    made = rotation(old.verifier, new.verifier, sign_succession(old, new))
+    assert members_of("Keys of the log") >= {*made, "v", "kind", "time"}
+    assert f"\n{SUCCESSION_HEADER}\n" in PAGE

@@ -191,6 +191,7 @@ def desk(tmp_path: Path) -> _Desk:
         "FORGED": code[:-1] + str((int(code[-1]) + 1) % 10),
         "INVENTED": second.split("?")[0].replace(serial, serial[:-1] + ("A" if serial[-1] != "A" else "B")),
         "PROOF_URL": f"/v1/proofs/{parties.batch}/{code.split('/21/')[1].split('?')[0]}",
+        "STATE_URL": f"/v1/states/units/{parties.batch}/{code.split('/21/')[1].split('?')[0]}",
     }
     return _Desk(application.test_client(), variables, tmp_path)
 

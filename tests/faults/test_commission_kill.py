@@ -27,6 +27,7 @@ from app.registry.jobs import job_handlers, sweep
 from app.registry.models import units
 from app.registry.service import CommissionRequest
 from ledger.audit import audit
+from ledger.high_water import HighWaterMark
 from ledger.proof import verify_unit_proof
 from scanners.codes.identity import CodeIdentity, CodeKind
 from tests.app.registry.registry_builders import NOTHING, ask, leftovers, make_firm
@@ -94,6 +95,8 @@ def services(database_kind: str, databases: Databases, tmp_path: Path) -> Iterat
 
     url = databases.copy_of("one firm", prepare, database_kind, tmp_path)
     opened = open_services(settings_for(url, tmp_path))
+    mark = HighWaterMark(opened.settings.effective_high_water_file, origin=opened.log.origin)
+    mark.adopt(*opened.log.head())  # the database is a copy: its own mark lies where it was made
     yield opened
     opened.engine.dispose()
     databases.discard(url)

@@ -18,7 +18,7 @@ everywhere = pytest.mark.parametrize(
     indirect=True,
     ids=["spanish phone", "english phone", "spanish desk"],  # Spanish words are the longer ones
 )
-PUBLIC = ["/", "/check", "/transparency", "/v1/docs", "/sign-in", "/sign-up", "/nowhere", "/verify/01/1"]
+PUBLIC = ["/", "/check", "/transparency", "/ledger", "/v1/docs", "/sign-in", "/sign-up", "/nowhere", "/verify/01/1"]
 FIRM = [
     "/dashboard",
     "/products",

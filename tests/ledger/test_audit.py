@@ -8,7 +8,8 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from ledger.audit import AuditReport, Fault, audit
+from ledger.audit import AuditReport, AuditScope, Fault, audit
+from ledger.audit_statements import stretches
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.log import Log
 from ledger.note import NoteSigner
@@ -133,6 +134,10 @@ def record_twice(connection: Connection, _story: Story) -> None:
     )
 
 
+def file_a_false_tag(connection: Connection, _story: Story) -> None:
+    connection.execute(text('INSERT INTO ledger_tags (tag, "index") VALUES (:tag, 5)'), {"tag": b"\x07" * 16})
+
+
 def erase_without_entry(index: int, *, erased_by: int | None = None) -> Change:
     """Put what the leaf needs in the place of salt and body, with or without a record of the erasure."""
 
@@ -209,9 +214,7 @@ MATRIX: dict[str, tuple[Change, str, str]] = {
         "ledger_entries 619",
     ),
     "a tag is added that no entry bears": (
-        lambda connection, _story: connection.execute(
-            text('INSERT INTO ledger_tags (tag, "index") VALUES (:tag, 5)'), {"tag": b"\x07" * 16}
-        ),
+        file_a_false_tag,
         "tag.surplus",
         "ledger_tags",
     ),
@@ -405,7 +408,8 @@ def test_an_empty_log_has_no_fault(engine: Engine, signer: NoteSigner) -> None:
 
 
 def test_checks_of_the_product_run_in_the_same_snapshot(story: Story) -> None:
-    def batch_roots(connection: Connection) -> Iterator[Fault]:
+    def batch_roots(connection: Connection, scope: AuditScope) -> Iterator[Fault]:
+        assert scope == AuditScope(620)
         yield Fault("extra", "batches 1", str(connection.execute(text("SELECT max(size) FROM ledger_heads")).scalar()))
 
     assert story.audit(extra_checks=[batch_roots]).faults == [Fault("extra", "batches 1", "620")]
@@ -415,6 +419,21 @@ def test_progress_is_told_up_to_the_end(story: Story) -> None:
     told: list[tuple[int, int]] = []
     story.audit(progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (620, 620)
+
+
+def test_the_checks_of_the_product_tell_of_their_progress_too(story: Story) -> None:
+    told: list[tuple[int, int]] = []
+
+    def check(connection: Connection, scope: AuditScope) -> Iterator[Fault]:
+        for _ in range(2):  # a check may go through the entries twice
+            for _ in stretches(connection, scope, None):
+                pass
+        yield from ()
+
+    story.audit(extra_checks=[check, check], progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (3 * 620, 3 * 620)
+    assert told == sorted(told)
+    assert {total for _, total in told} == {3 * 620}
 
 
 def test_a_database_without_the_ledgers_tables_is_a_fault_not_a_crash(engine: Engine, signer: NoteSigner) -> None:

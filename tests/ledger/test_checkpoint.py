@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, read_unverified_checkpoint, sign_checkpoint
-from ledger.errors import NoteError
+from ledger.errors import LogKeyError, NoteError
+from ledger.log_keys import LogKey, LogKeys
 from ledger.merkle import EMPTY_ROOT
-from ledger.note import add_signatures, sign_note
-from tests.small_log import ORIGIN, signer
+from ledger.note import NoteSigner, add_signatures, sign_note
+from tests.small_log import ORIGIN, private_key, signer
 
 ROOT = b"\x2a" * 32
 HEAD = Checkpoint(ORIGIN, 7, ROOT)
 KEY = signer()
+NEXT_KEY = NoteSigner(ORIGIN, private_key("the log's next key"))
 
 
 def test_the_text_is_that_of_the_specification() -> None:
@@ -44,6 +46,17 @@ def test_the_checkpoint_of_another_log_is_refused_even_when_signed_by_our_key() 
     with pytest.raises(NoteError, match="another log"):
         open_checkpoint(foreign.note_text, KEY.verifier)
     assert open_checkpoint(foreign.note_text, KEY.verifier, origin="log.example/other") == foreign
+
+
+def test_the_log_itself_asks_for_the_signatures_of_all_keys_that_sign_a_size() -> None:
+    keys = LogKeys((LogKey(KEY.verifier), LogKey(NEXT_KEY.verifier, 5, None, "the succession")))
+    both = sign_checkpoint(HEAD, KEY, NEXT_KEY)
+    assert open_checkpoint(both.note_text, keys, by_all=True) == both
+    for one in (KEY, NEXT_KEY):
+        alone = sign_checkpoint(HEAD, one)
+        assert open_checkpoint(alone.note_text, keys) == alone
+        with pytest.raises(LogKeyError, match="has to sign"):
+            open_checkpoint(alone.note_text, keys, by_all=True)
 
 
 def test_the_empty_tree_has_its_own_root() -> None:

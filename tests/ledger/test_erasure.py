@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ledger.audit import audit
+from ledger.erasure import BodyCopies, erase
 from ledger.errors import EntryNotFound, StateRefused
-from ledger.erasure import erase
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.own import OwnKind, StatementSigner, own_subject
@@ -117,8 +117,9 @@ def test_the_database_refuses_an_erasure_that_is_not_on_record(filled: Log, engi
 def test_a_recorded_erasure_allows_that_one_change_only(filled: Log, engine: Engine, change: str) -> None:
     leaf = filled.entry(7).leaf
     content = leaf.commitment + b"".join(leaf.tags)
-    with pytest.raises(DBAPIError, match="UPDATE refused"), begin_write(engine) as connection:
+    with begin_write(engine) as connection:
         connection.execute(text("INSERT INTO ledger_erasures VALUES (7, 9)"))
+    with pytest.raises(DBAPIError, match="UPDATE refused"), begin_write(engine) as connection:
         connection.execute(
             text(f'UPDATE ledger_entries SET {change} WHERE "index" = 7'),  # noqa: S608
             {"content": content, "cut": content[:40]},
@@ -137,3 +138,38 @@ def test_nothing_of_the_body_is_left_in_the_files_of_sqlite(
     kept = b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
     assert stored.body.statement not in kept
     assert stored.salt not in kept
+
+
+def test_copies_are_erased_in_the_same_transaction(filled: Log, engine: Engine, registry: StatementSigner) -> None:
+    with begin_write(engine) as connection:
+        connection.execute(text("CREATE TABLE copies (place INTEGER PRIMARY KEY, body TEXT)"))
+        connection.execute(text("INSERT INTO copies VALUES (7, 'name'), (8, 'other')"))
+
+    def forget(connection: Connection, index: int) -> None:
+        assert connection.execute(text("SELECT count(*) FROM ledger_erasures")).scalar() == 1
+        connection.execute(text("UPDATE copies SET body = '' WHERE place = :index"), {"index": index})
+
+    erase(filled, engine, 7, reason=REASON, signer=registry, copies=[BodyCopies("copies", forget)])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT place, body FROM copies ORDER BY place")).all() == [
+            (7, ""),
+            (8, "other"),
+        ]
+
+
+def test_a_copy_that_cannot_be_erased_stops_the_erasure(filled: Log, engine: Engine, registry: StatementSigner) -> None:
+    def refuse(_connection: Connection, _index: int) -> None:
+        raise StateRefused("the copy is in use")
+
+    before = filled.entry(7).body
+    with pytest.raises(StateRefused, match="in use"):
+        erase(filled, engine, 7, reason=REASON, signer=registry, copies=[BodyCopies("copies", refuse)])
+    assert filled.entry(7).body == before
+    assert filled.head()[0] == 300
+
+
+def test_what_the_product_needs_stays(filled: Log, engine: Engine, registry: StatementSigner) -> None:
+    kind = new_entry(7).kind
+    with pytest.raises(StateRefused, match=f"is of kind {kind} and stays: units hang on it"):
+        erase(filled, engine, 7, reason=REASON, signer=registry, needed={kind: "units hang on it"})
+    assert filled.entry(7).body is not None

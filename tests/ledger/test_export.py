@@ -77,3 +77,13 @@ def test_an_export_leaves_no_unfinished_files(log: Log, tmp_path: Path) -> None:
     log.append(new_entry(1))
     export(log, tmp_path)
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_progress_counts_every_file_and_ends_with_their_total(log: Log, tmp_path: Path) -> None:
+    log.append_many([new_entry(number) for number in range(700)])
+    told: list[tuple[int, int]] = []
+    export(log, tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == [(number, 8) for number in range(1, 9)]
+    again: list[tuple[int, int]] = []
+    export(log, tmp_path, progress=lambda done, total: again.append((done, total)))
+    assert again == told

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
+from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
@@ -11,14 +13,15 @@ from hypothesis import strategies as st
 
 from ledger import leaf as leaves
 from ledger.errors import FormatError
-from ledger.leaf import Body, Leaf, SaltedLeaves, commitment, unit_leaf_hash
+from ledger.leaf import Body, Leaf, SaltedLeaves, body_end, body_start, commitment, subject_tag, unit_leaf_hash
 
 HASHES = st.binary(min_size=32, max_size=32)
 BODIES = st.builds(
     Body,
     kind=st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True),
-    subject=HASHES,
-    subject_prev=st.none() | st.integers(0, 2**63 - 1),
+    subjects=st.dictionaries(HASHES, st.integers(0, 2**63 - 1), min_size=1, max_size=4).map(
+        lambda subjects: tuple(sorted(subjects.items()))
+    ),
     statement=st.from_regex(r"[A-Za-z0-9_-]{1,9}\.[A-Za-z0-9_-]{1,9}\.[A-Za-z0-9_-]{1,9}", fullmatch=True).map(
         str.encode
     ),
@@ -29,31 +32,62 @@ BODIES = st.builds(
 def body(**changes: Any) -> Body:
     members: dict[str, Any] = {
         "kind": "batch.published",
-        "subject": b"\x01" * 32,
-        "subject_prev": 7,
+        "subjects": ((b"\x01" * 32, 7), (b"\x02" * 32, 0)),
         "statement": b"aGVhZA.Ym9keQ.c2ln",
         "key_id": "key-1",
     }
     return Body(**(members | changes))
 
 
-@given(HASHES, HASHES)
-def test_a_leaf_is_read_back_and_hashed_as_rfc_6962_says(prev: bytes, committed: bytes) -> None:
-    leaf = Leaf(prev, committed)
-    assert leaf.to_bytes() == b"\x01" + prev + committed
+@given(HASHES, HASHES, st.lists(st.binary(min_size=16, max_size=16), min_size=1, max_size=5))
+def test_a_leaf_is_read_back_and_hashed_as_rfc_6962_says(prev: bytes, committed: bytes, tags: list[bytes]) -> None:
+    leaf = Leaf(prev, committed, tuple(tags))
+    assert leaf.to_bytes() == b"\x02" + prev + committed + b"".join(tags)
     assert Leaf.from_bytes(leaf.to_bytes()) == leaf
-    assert leaf.hash() == sha256(b"\x00\x01" + prev + committed).digest()
+    assert leaf.hash() == sha256(b"\x00" + leaf.to_bytes()).digest()
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01" * 64, b"\x01" * 66, b"\x00" * 65, b"\x02" + b"\x00" * 64])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x02" * 80,
+        b"\x02" * 65,
+        b"\x02" * 82,
+        b"\x02" * (65 + 1_001 * 16),
+        b"\x00" * 81,
+        b"\x01" + b"\x00" * 64,
+        b"\x01" + b"\x00" * 80,
+        b"\x03" + b"\x00" * 80,
+    ],
+)
 def test_a_leaf_of_another_length_or_version_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         Leaf.from_bytes(data)
 
 
-def test_a_leaf_is_made_of_two_hashes() -> None:
+@pytest.mark.parametrize(
+    ("prev", "committed", "tags"),
+    [
+        (b"", bytes(32), (bytes(16),)),
+        (bytes(32), bytes(33), (bytes(16),)),
+        (bytes(32), bytes(32), ()),
+        (bytes(32), bytes(32), (bytes(15),)),
+        (bytes(32), bytes(32), (bytes(16), bytes(17))),
+        (bytes(32), bytes(32), (bytes(16),) * 1_001),
+    ],
+)
+def test_a_leaf_is_made_of_two_hashes_and_tags(prev: bytes, committed: bytes, tags: tuple[bytes, ...]) -> None:
     with pytest.raises(FormatError):
-        Leaf(b"", b"\x00" * 32)
+        Leaf(prev, committed, tags)
+
+
+def test_a_tag_names_one_subject_and_one_number_and_the_body_gives_them_in_order() -> None:
+    expected = sha256(b"marchamo subject tag v1\n" + b"\x01" * 32 + (7).to_bytes(8, "big")).digest()[:16]
+    assert subject_tag(b"\x01" * 32, 7) == expected
+    assert body().tags() == (expected, subject_tag(b"\x02" * 32, 0))
+    tags = {subject_tag(bytes([subject]) * 32, sequence) for subject in range(20) for sequence in range(20)}
+    assert len(tags) == 400
 
 
 @given(BODIES)
@@ -63,6 +97,27 @@ def test_a_body_is_read_back_from_its_one_spelling(value: Body) -> None:
     assert data.isascii()
     assert b" " not in data
     assert list(json.loads(data)) == sorted(json.loads(data))
+
+
+@given(BODIES)
+def test_a_body_written_in_two_pieces_is_the_same_body(value: Body) -> None:
+    start = body_start(value.kind, value.statement, value.key_id)
+    subjects = [(b64encode(subject).decode(), sequence) for subject, sequence in value.subjects]
+    assert start + body_end(subjects) == value.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "key_id"),
+    [
+        ("Batch", b"a.b.c", "key-1"),
+        ("batch", b"a.b", "key-1"),
+        ("batch", b'a.b."', "key-1"),
+        ("batch", b"a.b.c", "a b"),
+    ],
+)
+def test_the_first_piece_of_a_body_out_of_form_is_refused(kind: str, statement: bytes, key_id: str) -> None:
+    with pytest.raises(FormatError):
+        body_start(kind, statement, key_id)
 
 
 @given(BODIES, st.data())
@@ -86,9 +141,13 @@ def test_a_body_with_a_changed_byte_is_refused_or_is_another_body(value: Body, d
         {"kind": "batch published"},
         {"kind": "a" * 65},
         {"kind": "batch\n"},
-        {"subject": b"\x01" * 31},
-        {"subject_prev": -1},
-        {"subject_prev": 2**63},
+        {"subjects": ()},
+        {"subjects": ((b"\x01" * 31, 0),)},
+        {"subjects": ((b"\x01" * 32, -1),)},
+        {"subjects": ((b"\x01" * 32, 2**63),)},
+        {"subjects": ((b"\x02" * 32, 0), (b"\x01" * 32, 0))},
+        {"subjects": ((b"\x01" * 32, 0), (b"\x01" * 32, 1))},
+        {"subjects": tuple((number.to_bytes(32, "big"), 0) for number in range(1_001))},
         {"statement": b"a.b"},
         {"statement": b"a.b.c\n"},
         {"statement": b"a.b.c.d"},
@@ -110,9 +169,17 @@ def test_a_body_with_a_member_out_of_form_is_refused(changes: dict[str, Any]) ->
         lambda text: text.replace(":", ": ", 1),
         lambda text: text.replace('"kind"', '"\\u006bind"'),
         lambda text: text[:-1] + ',"more":1}',
-        lambda text: text.replace('"subject_prev":7', '"subject_prev":7.0'),
-        lambda text: text.replace('"subject_prev":7', '"subject_prev":true'),
-        lambda text: text.replace('"subject_prev":7', '"subject_prev":"7"'),
+        lambda text: text.replace(",7]", ",7.0]"),
+        lambda text: text.replace(",7]", ",true]"),
+        lambda text: text.replace(",7]", ',"7"]'),
+        lambda text: text.replace(",7]", ",7,7]"),
+        lambda text: text.replace(",7]", "]"),
+        lambda text: text.replace('["AQEB', '[1,"AQEB'),
+        lambda text: text.replace("AQEB", "AQE"),
+        lambda text: re.sub(r'"subjects":.*\]', '"subjects":null', text),
+        lambda text: re.sub(r'"subjects":.*\]', '"subjects":[]', text),
+        lambda text: re.sub(r'"subjects":.*\]', '"subjects":["AQEB"]', text),
+        lambda text: re.sub(r'"subjects":.*\]', '"subjects":[[7,7]]', text),
         lambda text: text.replace('"key-1"', "1"),
         lambda text: text.replace('"key-1"', '"k\\u00e9y"'),
         lambda text: text + "\n",
@@ -121,8 +188,10 @@ def test_a_body_with_a_member_out_of_form_is_refused(changes: dict[str, Any]) ->
     ],
 )
 def test_a_body_in_another_spelling_is_refused(change: Any) -> None:
+    text = body().to_bytes().decode()
+    assert change(text) != text
     with pytest.raises(FormatError):
-        Body.from_bytes(change(body().to_bytes().decode()).encode())
+        Body.from_bytes(change(text).encode())
 
 
 def test_a_body_too_large_is_refused_though_well_formed() -> None:

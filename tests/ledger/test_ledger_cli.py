@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
 
-from ledger.cli import LedgerContext, ledger
+from ledger.audits import last_audits
+from ledger.cli import LedgerContext, ledger, reading
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
@@ -62,6 +63,44 @@ def test_an_audit_knows_a_checkpoint_from_outside(context: LedgerContext, tmp_pa
     assert run(context, "audit", "--sample", 3, "--known", kept).exit_code == 0
     kept.write_text(kept.read_text(encoding="utf-8").replace("\n10\n", "\n11\n"), encoding="utf-8")
     assert run(context, "audit", "--since", 3, "--known", kept).exit_code == 1
+
+
+def test_an_audit_is_recorded_with_the_command_that_ran_it(context: LedgerContext) -> None:
+    assert run(context, "audit").exit_code == run(context, "audit", "--sample", 3).exit_code == 0
+    assert run(context, "audit", "--no-record").exit_code == 0
+    recorded = [(record.by, record.ok) for record in last_audits(context.engine)]
+    assert recorded == [("marchamo ledger audit --sample", True), ("marchamo ledger audit --full", True)]
+    assert run(context, "alarms").output == "No alarm.\n"
+
+
+def test_a_fault_is_an_alarm_until_the_end_of_time(context: LedgerContext) -> None:
+    break_a_head(context.engine)
+    assert run(context, "audit").exit_code == 1
+    shown = run(context, "alarms")
+    assert shown.exit_code == 1
+    assert shown.output.startswith("ALARM 1 (audit)")
+    [alarm] = json.loads(run(context, "alarms", "--json").output)
+    assert json.loads(alarm["evidence"]) == ["head.root", "ledger_heads 10"]
+
+
+def test_a_checkpoint_of_another_log_is_no_fault_of_this_one(context: LedgerContext, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text(run(context, "checkpoint").output.replace("\n10\n", "\n11\n"), encoding="utf-8")
+    audited = run(context, "audit", "--known", kept)
+    assert audited.exit_code == 1
+    assert "not recorded" in audited.stderr
+    assert last_audits(context.engine) == []
+    assert run(context, "alarms").exit_code == 0
+
+
+def test_an_export_names_its_files_and_shows_no_bar_where_nobody_watches(
+    context: LedgerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BAR_AFTER_SECONDS", 0.0)
+    done = run(context, "export", tmp_path / "export")
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    assert done.output.startswith("10 entries: 3 files written")
 
 
 def test_audit_modes_exclude_each_other(context: LedgerContext) -> None:

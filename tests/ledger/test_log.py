@@ -80,7 +80,7 @@ def test_an_event_that_appends_to_the_log_itself_is_refused_instead_of_hanging(l
 
 def test_a_malformed_entry_is_refused_before_it_waits(log: Log) -> None:
     with pytest.raises(FormatError):
-        log.append(NewEntry("Kind with spaces", bytes(32), b"a.b.c", "key"))
+        log.append(NewEntry("Kind with spaces", (bytes(32),), b"a.b.c", "key"))
 
 
 def test_the_root_is_the_one_of_rfc_6962_over_all_leaves(log: Log) -> None:

@@ -19,7 +19,17 @@ from ledger.storage.interface import Head
 from ledger.storage.sql import SqlLogStorage, SqlReader
 from tests.log_builders import ORIGIN, facts, new_entry
 
-READS_AND_WRITES = ("head", "find_statements", "find_tags", "frozen", "keep", "add_entries", "add_tags", "add_tiles", "add_head")
+READS_AND_WRITES = (
+    "head",
+    "find_statements",
+    "find_tags",
+    "frozen",
+    "keep",
+    "add_entries",
+    "add_tags",
+    "add_tiles",
+    "add_head",
+)
 
 
 def database_failure() -> OperationalError:

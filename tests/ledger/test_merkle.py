@@ -260,3 +260,56 @@ def test_a_consistency_path_belongs_to_its_two_sizes() -> None:
         merkle.verify_consistency(old_size=8, new_size=2, old_root=root, new_root=merkle.root(hashes[:2]), path=path)
     with pytest.raises(ProofError, match="is empty"):
         merkle.verify_consistency(old_size=3, new_size=8, old_root=merkle.root(hashes[:3]), new_root=root, path=[])
+
+
+def peaks_of(hashes: list[bytes]) -> list[bytes]:
+    """Roots of the perfect subtrees, the greatest first."""
+    peaks, at = [], 0
+    for height in reversed(range(len(hashes).bit_length())):
+        if len(hashes) >> height & 1:
+            peaks.append(merkle.root(hashes[at : at + (1 << height)]))
+            at += 1 << height
+    return peaks
+
+
+@given(st.integers(0, 70), st.integers(0, 40))
+def test_an_append_is_proved_by_the_subtrees_before_and_the_new_leaves(old: int, more: int) -> None:
+    hashes = leaves(old + more)
+    merkle.verify_append(
+        old_size=old,
+        old_root=merkle.root(hashes[:old]),
+        peaks=peaks_of(hashes[:old]),
+        leaves=hashes[old:],
+        new_root=merkle.root(hashes),
+    )
+
+
+@pytest.mark.parametrize("old", [0, 1, 5, 8, 13])
+def test_an_append_with_any_part_changed_is_refused(old: int) -> None:
+    hashes = leaves(old + 4)
+    honest: dict[str, Any] = {
+        "old_size": old,
+        "old_root": merkle.root(hashes[:old]),
+        "peaks": peaks_of(hashes[:old]),
+        "leaves": hashes[old:],
+        "new_root": merkle.root(hashes),
+    }
+    merkle.verify_append(**honest)
+    forged = bytes(32)
+    changes: list[dict[str, Any]] = [
+        {"old_size": old + 1},
+        {"old_size": -1},
+        {"old_root": forged},
+        {"new_root": forged},
+        {"new_root": merkle.root(hashes[:-1])},
+        {"peaks": [*honest["peaks"], forged]},
+        {"leaves": hashes[old:-1]},
+        {"leaves": [*hashes[old:], forged]},
+        {"leaves": hashes[old:][::-1]},
+        {"leaves": [forged, *hashes[old + 1 :]]},
+    ]
+    if old:
+        changes += [{"peaks": honest["peaks"][:-1]}, {"peaks": [forged, *honest["peaks"][1:]]}]
+    for change in changes:
+        with pytest.raises(ProofError):
+            merkle.verify_append(**honest | change)

@@ -200,6 +200,9 @@ def test_a_verifier_key_with_a_changed_character_is_refused(at: int) -> None:
         "name+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "name+c74f20a3+AhpC2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "name+c74f20a3+!",
+        "name+c74f20a3+",
+        "name+c74f20a3+AQ==",
+        "name+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TWAA==",
         NEUMANN_SIGNER,
     ],
 )

@@ -176,3 +176,32 @@ def test_leaves_and_sizes_out_of_range_are_refused() -> None:
         tiles.TileBuilder(1).extend([b"short", b"longer than thirty-two bytes, and the sum is right: 64 by."])
     with pytest.raises(FormatError):
         tiles.TileBuilder(0)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8))
+def test_a_bundle_is_read_back_entry_by_entry(entries: list[bytes]) -> None:
+    data = tiles.format_entry_bundle(entries)
+    assert tiles.parse_entry_bundle(data, len(entries)) == entries
+    for other in {len(entries) - 1, len(entries) + 1} - {-1}:
+        with pytest.raises(FormatError):
+            tiles.parse_entry_bundle(data, other)
+
+
+def test_a_bundle_is_laid_out_as_the_specification_says_and_no_byte_more_or_less_is_taken() -> None:
+    data = tiles.format_entry_bundle([b"ab", b"", b"c" * 258])
+    assert data == b"\x00\x02ab\x00\x00\x01\x02" + b"c" * 258
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            tiles.parse_entry_bundle(data[:length], 3)
+    with pytest.raises(FormatError):
+        tiles.parse_entry_bundle(data + b"\x00", 3)
+
+
+@given(HEIGHTS, st.integers(1, 600))
+def test_the_peaks_are_the_perfect_subtrees_from_left_to_right(height: int, size: int) -> None:
+    hashes = leaves(size)
+    peaks = tiles.peaks(TileStore(height, hashes).read, height, size)
+    assert len(peaks) == size.bit_count()
+    merkle.verify_append(
+        old_size=size, old_root=merkle.root(hashes), peaks=peaks, leaves=[], new_root=merkle.root(hashes)
+    )

@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ import pytest
 from ledger import merkle, tiles
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import LedgerError
-from ledger.export import export
-from ledger.log import Log, NewEntry
 from ledger.note import add_signatures
 from ledger.proof import UnitProof, verify_leaf_proof, verify_unit_proof
-from ledger.storage.engine import begin_write, create_database_engine
-from ledger.storage.tables import create_schema
 from ledger.strict import encode_base64
-from tests.small_log import ORIGIN, TileStore, issuer_key, log_of, signer, unit_content, unit_proof
+from tests.outside.building import build_go
+from tests.outside.published import grow, real_log
+from tests.small_log import TileStore, issuer_key, log_of, signer, unit_content, unit_proof
 
 pytestmark = [
     pytest.mark.go,
@@ -54,17 +51,8 @@ class Case:
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go program, built from source; skips when its one dependency cannot be had."""
-    binary = tmp_path_factory.mktemp("go") / "outside"
-    source = Path(__file__).parent / "go"
-    built = subprocess.run(
-        ["go", "build", "-o", str(binary), "."], cwd=source, capture_output=True, text=True, timeout=120, check=False
-    )
-    unavailable = any(sign in built.stderr for sign in ("dial tcp", "GOPROXY=off", "no such host"))
-    if built.returncode and unavailable:
-        pytest.skip("golang.org/x/mod is not in the Go module cache and cannot be downloaded")
-    assert built.returncode == 0, built.stderr
-    return binary
+    """The Go program, built from source."""
+    return build_go(Path(__file__).parent / "go", tmp_path_factory.mktemp("go") / "outside")
 
 
 def ask(outside: Path, cases: list[Case], folder: Path) -> dict[str, str]:
@@ -182,6 +170,65 @@ def test_both_refuse_flipped_bits_of_a_unit_proof_and_of_its_code(outside: Path,
     assert not [name for name, verdict in ask(outside, cases, tmp_path).items() if verdict == "accepted"]
 
 
+def structural_changes(proof: str, other: str) -> dict[str, str]:
+    """A tlog-proof taken apart and put together in other ways; `other` is the proof of another leaf."""
+    head, _, note = proof.partition("\n\n")
+    header, index, *path = head.split("\n")
+    _, _, *strange = other.partition("\n\n")[0].split("\n")
+    number = int(index.removeprefix("index "))
+    zeros = encode_base64(bytes(32))
+
+    def written(lines: list[str]) -> str:
+        return "\n".join(lines) + f"\n\n{note}"
+
+    made = {
+        **{f"index {at}": written([header, f"index {at}", *path]) for at in {*range(12), 2**62} - {number}},
+        **{f"step {at} left out": written([header, index, *path[:at], *path[at + 1 :]]) for at in range(len(path))},
+        **{f"step {at} twice": written([header, index, *path[: at + 1], *path[at:]]) for at in range(len(path))},
+        **{
+            f"step {at} of zeros": written([header, index, *path[:at], zeros, *path[at + 1 :]])
+            for at in range(len(path))
+        },
+        **{
+            f"step added at {at}": written([header, index, *path[:at], zeros, *path[at:]])
+            for at in range(len(path) + 1)
+        },
+        "path reversed": written([header, index, *path[::-1]]),
+        "path of another leaf": written([header, index, *strange]),
+        "no path": written([header, index]),
+        "index in another spelling": written([header, index.replace("index ", "index 0"), *path]),
+        "index with a sign": written([header, index.replace("index ", "index +"), *path]),
+        "no index": written([header, *path]),
+        "two indexes": written([header, index, index, *path]),
+        "extra behind the index": written([header, index, "extra AAAA", *path]),
+        "another version": written([header.replace("v1", "v2"), index, *path]),
+        "no header": written([index, *path]),
+        "a blank line more": f"{head}\n\n\n{note}",
+        "no blank line": f"{head}\n{note}",
+        "no checkpoint": f"{head}\n\n",
+        "the checkpoint twice": f"{proof}\n{note}",
+        "line ends of another system": proof.replace("\n", "\r\n"),
+        "hexadecimal": written([header, index, *(bytes(32).hex() for _ in path)]),
+        "a smaller tree": f"{head}\n\n{log_of(6).checkpoint().note_text}",
+        "a larger tree": f"{head}\n\n{log_of(64).checkpoint().note_text}",
+    }
+    return {name: text for name, text in made.items() if text != proof}
+
+
+def test_both_refuse_a_proof_put_together_in_any_other_way(outside: Path, tmp_path: Path) -> None:
+    log = log_of(11)
+    cases = [
+        leaf_case(f"leaf-{index}-{number}", text.encode(), log.leaves[index].to_bytes())
+        for index in range(11)
+        for number, text in enumerate(structural_changes(log.prove(index), log.prove((index + 5) % 11)).values())
+    ]
+    verdicts = ask(outside, cases, tmp_path)
+    assert not [case.name for case in cases if case.we_accept()]
+    assert not [name for name, verdict in verdicts.items() if verdict == "accepted"]
+    print(f"Go and we refused {len(verdicts)} of {len(cases)} proofs put together in other ways")
+    assert len(cases) >= 400
+
+
 def test_both_refuse_a_log_that_changed_what_it_had_shown(outside: Path, tmp_path: Path) -> None:
     shown, forked = log_of(7), log_of(6)
     forked.append(b"\x66" * 32)
@@ -203,62 +250,17 @@ def test_both_refuse_a_log_that_changed_what_it_had_shown(outside: Path, tmp_pat
     assert all(verdict.startswith("refused") for verdict in ask(outside, cases, tmp_path).values())
 
 
-@contextmanager
-def real_log(folder: Path, size: int) -> Iterator[Log]:
-    """A log in a database, with so many entries of the real kind."""
-    engine = create_database_engine(f"sqlite:///{folder / 'log.sqlite'}", durable=False)
-    with begin_write(engine) as connection:
-        create_schema(connection)
-    log = Log.open(engine, origin=ORIGIN, signer=signer())
-    entries = [NewEntry("test.event", bytes([at % 7]) * 32, b"e30.%x.c2ln" % at, "key-1") for at in range(size)]
-    for first in range(0, size, 200):
-        log.append_many(entries[first : first + 200])
-    log.checkpoint(at_least=size)
-    yield log
-    engine.dispose()
-
-
-@pytest.mark.parametrize("size", [1, 255, 256, 257, 1000])
-def test_go_reads_an_exported_log_to_its_last_entry(outside: Path, tmp_path: Path, size: int) -> None:
-    with real_log(tmp_path, size) as log:
-        export(log, tmp_path / "export")
-    done = read_export(outside, tmp_path / "export")
-    assert (done.returncode, done.stdout) == (0, f"verified {size} entries\n"), done.stderr
-
-
-def test_go_finds_a_changed_byte_in_every_file_of_an_exported_log(outside: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "export"
-    with real_log(tmp_path, 600) as log:
-        export(log, folder)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert len(files) == 8
-    for path in files:
-        original = path.read_bytes()
-        path.write_bytes(original[:40] + bytes([original[40] ^ 1]) + original[41:])
-        assert read_export(outside, folder).returncode == 1, path.name
-        path.write_bytes(original)
-
-
 def test_go_accepts_the_proofs_of_a_log_in_a_database(outside: Path, tmp_path: Path) -> None:
-    with real_log(tmp_path, 300) as log:
+    with real_log(tmp_path) as log:
+        grow(log, 300)
         older = log.checkpoint()
         cases = [
             leaf_case(f"leaf-{index}", log.prove(index).encode(), log.entry(index).leaf.to_bytes())
             for index in range(0, 300, 7)
         ]
-        log.append(NewEntry("test.event", b"\x01" * 32, b"e30.bGF0ZXI.c2ln", "key-1"))
-        newer = log.checkpoint(at_least=301)
+        grow(log, 301)
+        newer = log.checkpoint()
         path = log.consistency_path(300, 301)
     cases.append(consistency_case("growth", older.note_text, newer.note_text, path))
     assert all(case.we_accept() for case in cases)
     assert set(ask(outside, cases, tmp_path).values()) == {"accepted"}
-
-
-def read_export(outside: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(outside), "export", str(folder), VERIFIER.to_text()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.authorisation import Role
+from app.core.clock import now_ms
 from scanners import client
 from scanners.client import ConnectionFailed, Registry
 from scanners.proofs import check_document
@@ -53,7 +54,7 @@ def test_the_trust_list_and_a_proof_come_through_the_client(server: Server, smal
     registry = Registry(server.url + "/", small_registry.api_keys[Role.INSPECTOR])
     trust = TrustList.from_json(registry.trust_list())
     (item,) = registry.verify(small_registry.codes[:1])
-    proved = check_document(json.dumps(registry.proof(item["verdict"]["proof_url"])).encode(), trust)
+    proved = check_document(json.dumps(registry.proof(item["verdict"]["proof_url"])).encode(), trust, now=now_ms())
     assert proved.kind == "unit"
 
 

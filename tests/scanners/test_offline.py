@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.note import NoteSigner
 from scanners.codes.errors import CodeError
 from scanners.codes.signature import load_public_key
 from scanners.offline import OfflineAuthenticity, OfflineVerdict, judge
 from scanners.trust import CodeKey, TrustList
+from tests.trust_builders import DAY, NOW, LogOwner
 from tests.vectors import make_codes
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(make_codes.TARGET).read_text(encoding="utf-8"))["vectors"]
+OWNER = LogOwner()
 SIGNED = next(vector for vector in VECTORS if vector["class"] == "signed")
 
 
@@ -31,12 +32,11 @@ def trust_of(hosts: list[str], keys: dict[str, str], *, revoked_index: int | Non
         except CodeError:
             continue  # a vector about a key that no trust list takes
         code_keys[int(name)] = CodeKey(int(name), "ACME5", public_key, 2**50, 1, revoked_index)
-    log = NoteSigner.generate("registry.example/log").verifier
-    return TrustList("Registry", 0, frozenset(hosts), log, code_keys, {}, {})
+    return replace(OWNER.trust(), hosts=frozenset(hosts), code_keys=code_keys)
 
 
 def judged(vector: dict[str, Any], **more: Any) -> OfflineVerdict:
-    return judge(vector["input"], trust_of(vector["trusted_hosts"], vector["keys"], **more))
+    return judge(vector["input"], trust_of(vector["trusted_hosts"], vector["keys"], **more), now=NOW)
 
 
 def expected(expect: dict[str, Any]) -> tuple[OfflineAuthenticity, str, str]:
@@ -93,7 +93,23 @@ def test_nothing_is_ever_passed_without_a_connection() -> None:
 
 def test_a_code_of_a_host_that_left_the_trust_list_is_foreign_even_when_its_key_stayed() -> None:
     trust = replace(trust_of(SIGNED["trusted_hosts"], SIGNED["keys"]), hosts=frozenset({"other.example"}))
-    assert judge(SIGNED["input"], trust).authenticity is OfflineAuthenticity.FOREIGN_HOST
+    assert judge(SIGNED["input"], trust, now=NOW).authenticity is OfflineAuthenticity.FOREIGN_HOST
+
+
+def test_a_list_out_of_its_time_lets_nothing_pass_and_stops_what_it_stopped() -> None:
+    for days, reason in ((90, "trust_list_expired"), (4_000, "trust_list_expired"), (-2, "trust_list_clock_behind")):
+        for vector in VECTORS:
+            trust, before = trust_of(vector["trusted_hosts"], vector["keys"]), judged(vector)
+            after = judge(vector["input"], trust, now=NOW + days * DAY)
+            if before.summary == "STOP":
+                assert after == before
+            else:
+                assert (after.authenticity, after.summary, after.reason) == (
+                    OfflineAuthenticity.NOT_CHECKED,
+                    "CHECK",
+                    reason,
+                )
+                assert "marchamo trust SERVER --previous" in after.sentence
 
 
 TRUST = trust_of(SIGNED["trusted_hosts"], SIGNED["keys"])
@@ -102,7 +118,7 @@ TRUST = trust_of(SIGNED["trusted_hosts"], SIGNED["keys"])
 @settings(deadline=None)
 @given(st.text() | st.text(alphabet="HTPS:/IDMARCO.EXL012?=&%\x1d()]", max_size=200))
 def test_no_text_makes_the_judge_raise_or_pass(text: str) -> None:
-    assert judge(text, TRUST).summary in {"CHECK", "STOP"}
+    assert judge(text, TRUST, now=NOW).summary in {"CHECK", "STOP"}
 
 
 @settings(deadline=None)
@@ -110,6 +126,6 @@ def test_no_text_makes_the_judge_raise_or_pass(text: str) -> None:
 def test_no_change_of_a_signed_code_keeps_a_valid_signature_on_another_identity(data: st.DataObject) -> None:
     text = SIGNED["input"]
     at = data.draw(st.integers(0, len(text) - 1))
-    verdict = judge(text[:at] + data.draw(st.characters(max_codepoint=0x17F)) + text[at + 1 :], TRUST)
+    verdict = judge(text[:at] + data.draw(st.characters(max_codepoint=0x17F)) + text[at + 1 :], TRUST, now=NOW)
     if verdict.authenticity is OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED:
         assert verdict.identity == judged(SIGNED).identity

@@ -14,8 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.clock import now_ms
+from ledger.checkpoint import read_unverified_checkpoint
+from ledger.cosignature import CosignatureSigner
 from ledger.errors import FormatError
-from ledger.note import NoteSigner
+from ledger.log_keys import LogKeys
+from ledger.note import NoteSigner, Signature
+from ledger.policy import Policy
+from ledger.proof import parse_proof
 from ledger.statement import RECEIPT_TYPE, STATEMENT_TYPE, sign_statement
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
@@ -26,6 +32,7 @@ from tests.scanners.conftest import NONCE, SmallRegistry, make_small_registry
 from tests.vectors.code_writer import with_check_digit
 
 Place = tuple[str | int, ...]
+NOW = now_ms()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def refusal(document: Any, trust: TrustList) -> ProofRefused:
     """How this document is refused; fails when it is accepted, or refused with another exception."""
     text = document if isinstance(document, bytes) else json.dumps(document).encode()
     with pytest.raises(ProofRefused) as refused:
-        check_document(text, trust)
+        check_document(text, trust, now=NOW)
     assert refused.value.code
     assert refused.value.message
     return refused.value
@@ -72,7 +79,7 @@ def changed(members: dict[str, Any], place: Place, value: Any) -> dict[str, Any]
 
 
 def test_a_bundle_proves_unit_issuer_position_and_signature(small_registry: SmallRegistry) -> None:
-    proved = check_document(small_registry.bundle, small_registry.trust_list)
+    proved = check_document(small_registry.bundle, small_registry.trust_list, now=NOW)
     assert proved.kind == "unit"
     assert proved.facts["uri"] == bundle_of(small_registry)["uri"]
     assert proved.facts["issuer"] == next(iter(small_registry.trust_list.code_keys.values())).issuer
@@ -82,7 +89,7 @@ def test_a_bundle_proves_unit_issuer_position_and_signature(small_registry: Smal
 
 def test_a_bundle_without_the_codes_signature_says_that_it_is_not_there(small_registry: SmallRegistry) -> None:
     members = bundle_of(small_registry) | {"signature": None}
-    proved = check_document(json.dumps(members).encode(), small_registry.trust_list)
+    proved = check_document(json.dumps(members).encode(), small_registry.trust_list, now=NOW)
     assert proved.facts["signature"] == "not in the bundle"
 
 
@@ -154,22 +161,25 @@ def test_a_bundle_with_keys_of_its_own_making_is_refused(
     small_registry: SmallRegistry, other_registry: SmallRegistry
 ) -> None:
     forged, trust = bundle_of(other_registry), small_registry.trust_list
-    check_document(other_registry.bundle, other_registry.trust_list)  # consistent in itself
+    check_document(other_registry.bundle, other_registry.trust_list, now=NOW)  # consistent in itself
     assert refusal(forged, trust).code == "code_key_unknown"
     # The same under one trusted key after the other: each is needed.
     own = other_registry.trust_list
-    assert refusal(forged, replace(trust, code_keys=own.code_keys)).code == "another_key"
+    assert refusal(forged, replace(trust, code_keys=own.code_keys)).code == "log_key_unknown"
     assert refusal(forged, replace(own, statement_keys=trust.statement_keys)).code == "statement_key_unknown"
-    assert refusal(forged, replace(own, log=trust.log)).code == "another_key"
-    assert refusal(forged | {"log": trust.log.to_text()}, replace(own, log=trust.log)).code == "ledger.note"
+    under_our_log = replace(own, root=trust.root)
+    assert refusal(forged, under_our_log).code == "log_key_unknown"
+    named_ours = forged | {"log": trust.log_keys.verifiers[0].to_text()}
+    assert refusal(named_ours, under_our_log).code == "log_key_unknown"
     assert refusal(forged, replace(own, receipt_keys=trust.receipt_keys)).code == "another_key"
 
 
 def test_a_bundle_of_a_log_of_the_same_name_but_another_key_is_refused(small_registry: SmallRegistry) -> None:
     trust = small_registry.trust_list
-    impostor = NoteSigner.generate(trust.log.name).verifier
+    impostor = NoteSigner.generate(trust.log_keys.origin).verifier
     members = bundle_of(small_registry) | {"log": impostor.to_text()}
-    assert refusal(members, replace(trust, log=impostor)).code == "ledger.note"
+    believed = replace(trust, root=replace(trust.root, keys=LogKeys.of(impostor)))
+    assert refusal(members, trust).code == refusal(members, believed).code == "log_key_unknown"
 
 
 def test_a_batch_that_another_issuer_stated_is_refused(small_registry: SmallRegistry) -> None:
@@ -188,17 +198,48 @@ def test_no_changed_byte_of_a_bundle_is_taken_for_more_than_white_space(
     end = min(len(text), start + data.draw(st.integers(0, 3)))
     mutated = text[:start] + data.draw(st.binary(max_size=3)) + text[end:]
     try:
-        check_document(mutated, small_registry.trust_list)
+        check_document(mutated, small_registry.trust_list, now=NOW)
     except ProofRefused:
         return
     assert json.loads(mutated) == json.loads(text)
+
+
+def test_an_expired_list_and_a_clock_that_is_behind_prove_nothing_and_say_how_to_renew(
+    small_registry: SmallRegistry,
+) -> None:
+    trust = small_registry.trust_list
+    for now, code in ((trust.root.expires_at, "trust_list_expired"), (1, "trust_list_clock_behind")):
+        for document in (small_registry.bundle, small_registry.receipt):
+            with pytest.raises(ProofRefused, match="--previous") as refused:
+                check_document(document, trust, now=now)
+            assert refused.value.code == code
+
+
+def test_a_proof_says_how_many_witnesses_of_the_registrys_policy_have_signed(small_registry: SmallRegistry) -> None:
+    trust = small_registry.trust_list
+    alone = check_document(small_registry.bundle, trust, now=NOW)
+    assert alone.facts["witnessed"] == "no witnesses are known: signed by the log only"
+    witnesses = [CosignatureSigner.generate(f"witness-{number}.example") for number in range(3)]
+    lines = "".join(f"witness w{number} {one.verifier.to_text()}\n" for number, one in enumerate(witnesses))
+    policy = Policy.from_bytes(f"{lines}group two 2 w0 w1 w2\nquorum two\n".encode())
+    trust, members = replace(trust, witness_policy=policy), bundle_of(small_registry)
+    proof = members["unit_proof"]["leaf_proof"]
+    text = read_unverified_checkpoint(parse_proof(proof).checkpoint_note).to_text()
+    for count, words in ((1, "witnessed 1 of 3, not enough"), (2, "witnessed 2 of 3, enough")):
+        lines = "".join(one.sign(text).line() for one in witnesses[:count])
+        members["unit_proof"]["leaf_proof"] = proof + lines
+        found = check_document(json.dumps(members).encode(), trust, now=NOW).facts["witnessed"]
+        assert found == f"{words} for the registry's policy"
+    broken = Signature(witnesses[2].name, witnesses[2].verifier.key_id, witnesses[1].sign(text).signature)
+    members["unit_proof"]["leaf_proof"] = proof + broken.line()
+    assert refusal(members, trust).code == "ledger.note"  # a broken cosignature is no missing one
 
 
 # --- receipts ------------------------------------------------------------------------------------------------------
 
 
 def test_a_receipt_says_what_was_answered_and_to_whose_question(small_registry: SmallRegistry) -> None:
-    proved = check_document(small_registry.receipt, small_registry.trust_list)
+    proved = check_document(small_registry.receipt, small_registry.trust_list, now=NOW)
     assert proved.kind == "receipt"
     assert (proved.facts["summary"], proved.facts["nonce"]) == ("PASS", NONCE)
 
@@ -206,7 +247,7 @@ def test_a_receipt_says_what_was_answered_and_to_whose_question(small_registry: 
 def test_a_receipt_shown_again_still_holds_and_still_names_the_first_nonce(small_registry: SmallRegistry) -> None:
     """A receipt never expires: whoever asked compares the nonce, or anybody could show him an older answer."""
     for _ in range(2):
-        proved = check_document(small_registry.receipt + b"\n", small_registry.trust_list)
+        proved = check_document(small_registry.receipt + b"\n", small_registry.trust_list, now=NOW)
         assert proved.facts["nonce"] == NONCE
 
 
@@ -238,7 +279,7 @@ def test_a_signed_receipt_without_our_log_in_it_is_refused(small_registry: Small
 
 def test_a_statement_of_an_issuer_cannot_be_shown_as_a_receipt(small_registry: SmallRegistry) -> None:
     key, trust = Ed25519PrivateKey.generate(), small_registry.trust_list
-    payload = {"summary": "PASS", "checkpoint": {"origin": trust.log.name}}
+    payload = {"summary": "PASS", "checkpoint": {"origin": trust.log_keys.origin}}
     for typ, code in ((STATEMENT_TYPE, "ledger.statement"), (RECEIPT_TYPE, "receipt_key_unknown")):
         token = sign_statement(payload, private_key=key, key_id="org:9", typ=typ)
         receipt_keys = {"org:9": key.public_key()} if typ == STATEMENT_TYPE else {}

@@ -13,23 +13,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.note import NoteSigner, NoteVerifier
+from ledger.log_keys import LogKeys
+from ledger.note import NoteVerifier, sign_note
+from ledger.trust_root import TrustState, keys_to_members
 from scanners import trust as trust_module
 from scanners.trust import TrustError, TrustList
+from tests.trust_builders import DAY, NAME, NOW, LogOwner, signed
 from tests.vectors.code_writer import public_hex
 
-NAME = "registry.example/log"
 RAW = bytes.fromhex(public_hex("a"))
 KEY = base64.b64encode(RAW).decode()
 OTHER = base64.b64encode(bytes.fromhex(public_hex("b"))).decode()
 WEAK = bytes([1]) + bytes(31)
 
-GOOD: dict[str, Any] = {
-    "format": trust_module.FORMAT,
-    "registry": "Marchamo",
-    "as_of": 1_795_000_000_000,
-    "hosts": ["ID.Marchamo.example", "localhost:8000"],
-    "log": NoteSigner.generate(NAME).verifier.to_text(),
+OWNER = LogOwner()
+OWNER.rotate()
+GOOD: dict[str, Any] = OWNER.members(hosts=["ID.Marchamo.example", "localhost:8000"]) | {
     "code_keys": [
         {
             "key_id": 7,
@@ -55,13 +54,20 @@ Place = tuple[str | int, ...]
 
 
 def read(members: Any) -> TrustList:
-    return TrustList.from_json(json.dumps(members).encode())
+    """Read these members, which the log's keys have signed whatever they are."""
+    return TrustList.from_json(signed(members, OWNER.current))
 
 
 def places(value: Any, at: Place = ()) -> list[Place]:
     """Every member and element below a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [place for name, below in inner for place in [(*at, name), *places(below, (*at, name))]]
+
+
+def at(value: Any, place: Place) -> Any:
+    for name in place:
+        value = value[name]
+    return value
 
 
 def changed(place: Place, value: Any) -> dict[str, Any]:
@@ -83,13 +89,16 @@ def without(place: Place) -> dict[str, Any]:
 
 
 PLACES = places(GOOD)
-MEMBERS = [place for place in PLACES if isinstance(place[-1], str) and "keys" not in str(place[-2:-1])]
+MEMBERS = [
+    place for place in PLACES if isinstance(place[-1], str) and not {"statement_keys", "receipt_keys"} & {*place[:-1]}
+]
 
 
 def test_a_trust_list_gives_hosts_in_lower_case_and_every_key() -> None:
     trust = read(GOOD)
     assert trust.hosts == {"id.marchamo.example", "localhost:8000"}
-    assert trust.log.name == NAME
+    assert trust.log_keys == OWNER.keys
+    assert (trust.log_keys.origin, trust.witness_policy) == (NAME, None)
     assert trust.code_keys[7].public_key.public_bytes_raw() == RAW
     assert (trust.code_keys[7].revoked_index, trust.code_keys[4_294_967_295].revoked_index) == (None, 9)
     assert (set(trust.statement_keys), set(trust.receipt_keys)) == ({"org:9"}, {"receipt-1"})
@@ -109,11 +118,9 @@ def test_a_missing_member_is_refused(place: Place) -> None:
 def test_a_value_of_another_type_is_refused_wherever_it_stands(place: Place) -> None:
     wrong: Any
     for wrong in (True, 1.5, -1, 2**64, [[]], [None], {"a": 1}, None, ""):
-        if place[-1] == "revoked_index" and wrong is None:
+        if wrong is None and place[-1] in {"revoked_index", "witness_policy", "last_size", "succession"}:
             continue
         if place[-1] in {"registry", "issuer"} and wrong == "":
-            continue
-        if place[-1] in {"statement_keys", "receipt_keys"} and wrong == {}:
             continue
         with pytest.raises(TrustError):
             read(changed(place, wrong))
@@ -122,12 +129,12 @@ def test_a_value_of_another_type_is_refused_wherever_it_stands(place: Place) -> 
 @pytest.mark.parametrize(
     "text",
     [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"format": 1}', b'{"format":"marchamo trust list v2"}',
-     json.dumps(GOOD).replace('"as_of": 1795000000000', '"as_of": NaN').encode(),
-     json.dumps(GOOD).replace('"as_of": 1795000000000', '"as_of": 1e999').encode(),
+     json.dumps(GOOD).replace(f'"as_of": {NOW}', '"as_of": NaN').encode(),
+     json.dumps(GOOD).replace(f'"as_of": {NOW}', '"as_of": 1e999').encode(),
      json.dumps(GOOD).replace('"registry"', '"registry": "x", "registry"').encode(),
      json.dumps(GOOD).replace('"Marchamo"', '"\\ud800"').encode(),
-     json.dumps(GOOD).encode("utf-16"),
-     json.dumps(GOOD)[:-1].encode()],
+     OWNER.text().decode().encode("utf-16"),
+     OWNER.text()[:-1]],
 )  # fmt: skip
 def test_what_is_no_json_object_of_this_format_is_refused(text: bytes) -> None:
     with pytest.raises(TrustError):
@@ -152,15 +159,77 @@ def test_a_weak_or_misspelt_key_is_refused_in_every_place(key: str) -> None:
 
 
 def test_a_log_key_of_small_order_is_refused() -> None:
+    # Anybody can sign for such a key: here the signature of the list is a real one of the other key.
     weak = NoteVerifier(NAME, Ed25519PublicKey.from_public_bytes(WEAK)).to_text()
-    with pytest.raises(TrustError):
-        read(changed(("log",), weak))
+    rows = keys_to_members(LogKeys.of(OWNER.signers[0].verifier))
+    with pytest.raises(TrustError, match=r"weak|small"):
+        read(GOOD | {"log_keys": [{**rows[0], "key": weak}]})
 
 
 def test_a_log_key_that_was_mistyped_is_refused() -> None:
-    for at, char in enumerate(GOOD["log"]):
+    text = GOOD["log_keys"][0]["key"]
+    for place, char in enumerate(text):
         with pytest.raises(TrustError):
-            read(changed(("log",), GOOD["log"][:at] + chr(ord(char) ^ 1) + GOOD["log"][at + 1 :]))
+            read(changed(("log_keys", 0, "key"), text[:place] + chr(ord(char) ^ 1) + text[place + 1 :]))
+
+
+# --- the signature -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_no_value_can_be_changed_in_a_signed_list(place: Place) -> None:
+    members = json.loads(signed(GOOD, OWNER.current))
+    value: Any = at(members, place)
+    holder = at(members, place[:-1])
+    holder[place[-1]] = [value, "more"]
+    with pytest.raises(TrustError):
+        TrustList.from_json(json.dumps(members).encode())
+    holder[place[-1]] = value
+    TrustList.from_json(json.dumps(members, indent=3).encode())  # only what it says counts, not how it is laid out
+
+
+def test_a_list_that_a_key_it_names_as_current_did_not_sign_is_refused() -> None:
+    for signers in (OWNER.signers[:1], OWNER.signers[1:], [LogOwner().signers[0]]):
+        with pytest.raises(TrustError, match="sign"):
+            TrustList.from_json(signed(GOOD, signers))
+    for note in ("", "x", sign_note("marchamo trust list v1\n", OWNER.current)):
+        with pytest.raises(TrustError):
+            TrustList.from_json(json.dumps(GOOD | {"signature": note}).encode())
+
+
+def test_a_further_member_is_signed_too() -> None:
+    members = json.loads(signed(GOOD | {"later": 1}, OWNER.current))
+    with pytest.raises(TrustError):
+        TrustList.from_json(json.dumps(members | {"later": 2}).encode())
+    with pytest.raises(TrustError):
+        TrustList.from_json(json.dumps(members | {"more": 2}).encode())
+
+
+def test_a_list_says_whether_it_may_be_relied_on() -> None:
+    trust = read(GOOD)
+    assert [trust.state(NOW + days * DAY) for days in (-2, 0, 89, 90)] == [
+        TrustState.CLOCK_BEHIND,
+        TrustState.VALID,
+        TrustState.VALID,
+        TrustState.EXPIRED,
+    ]
+
+
+def test_a_list_is_renewed_by_one_of_the_same_log_only() -> None:
+    held = OWNER.trust()
+    assert held.renewed_by(OWNER.text(at=NOW + DAY)).root.as_of == NOW + DAY
+    with pytest.raises(TrustError, match="not signed by a key"):
+        held.renewed_by(LogOwner().text(version=99))
+    with pytest.raises(TrustError, match="older"):
+        held.renewed_by(OWNER.text(version=1))
+
+
+def test_the_policy_of_the_witnesses_is_read_or_refused() -> None:
+    policy = read(GOOD | {"witness_policy": "quorum none\n"}).witness_policy
+    assert policy is not None
+    assert policy.witnesses == ()
+    with pytest.raises(TrustError, match="quorum"):
+        read(GOOD | {"witness_policy": "quorum two\n"})
 
 
 def test_two_code_keys_of_one_number_are_refused() -> None:
@@ -171,7 +240,7 @@ def test_two_code_keys_of_one_number_are_refused() -> None:
 def test_a_list_beyond_its_size_is_refused_unread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(trust_module, "MAX_BYTES", 100)
     path = tmp_path / "trust.json"
-    path.write_text(json.dumps(GOOD))
+    path.write_bytes(OWNER.text())
     with pytest.raises(TrustError, match="at most 100 bytes"):
         TrustList.from_file(path)
 
@@ -183,7 +252,7 @@ def test_a_file_that_cannot_be_read_is_a_trust_error(tmp_path: Path) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=60),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=60),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=6,
 )
@@ -197,7 +266,7 @@ def test_any_value_in_any_place_is_read_or_refused_never_something_else(place: P
         trust = read(members)
     except TrustError:
         return
-    assert (trust.registry, trust.as_of) == (members["registry"], members["as_of"])
+    assert (trust.registry, trust.root.as_of) == (members["registry"], members["as_of"])
 
 
 @settings(deadline=None)

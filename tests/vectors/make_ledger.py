@@ -25,7 +25,7 @@ def vectors() -> dict[str, Any]:
     proof = unit_proof(units=UNITS, position=POSITION, before=BEFORE, after=AFTER)
     entry = proof.batch_entry
     body = Body.from_bytes(entry.body)
-    leaf = Leaf(proof.prev, commitment(entry.salt, entry.body))
+    leaf = Leaf(proof.prev, commitment(entry.salt, entry.body), body.tags())
     salted = SaltedLeaves(b"\x07" * 32)
     return {
         "log_key": signer().verifier.to_text(),

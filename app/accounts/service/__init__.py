@@ -3,6 +3,8 @@
 from app.accounts.entitlements import check_prefix, normalise_gtin
 from app.accounts.service.api_keys import create_api_key, list_api_keys, revoke_api_key
 from app.accounts.service.attempts import count_attempt
+from app.accounts.service.auditing import key_check, organisation_check, right_check
+from app.accounts.service.auditing_statements import check_statements
 from app.accounts.service.entitled import consume_quota, find_entitlement, find_prefix_entitlement
 from app.accounts.service.keys import (
     code_key,
@@ -11,6 +13,7 @@ from app.accounts.service.keys import (
     list_all_keys,
     list_keys,
     public_code_key,
+    refuse_revoked_signer,
     refuse_unusable_key,
     revoke_key,
     rotate_key,
@@ -26,7 +29,12 @@ from app.accounts.service.organisations import (
     register_organisation,
     suspend_organisation,
 )
-from app.accounts.service.records import organisation_by_id, organisation_by_issuer, organisation_names
+from app.accounts.service.records import (
+    issuers_of,
+    organisation_by_id,
+    organisation_by_issuer,
+    organisation_names,
+)
 from app.accounts.service.rights import (
     decide_right,
     delegate_gtin,
@@ -37,7 +45,7 @@ from app.accounts.service.rights import (
     revoke_right,
 )
 from app.accounts.service.signing_in import change_password, memberships_of, sign_in, sign_out, switch_organisation
-from app.accounts.service.statements import ledger_subject, payload, registry_entry
+from app.accounts.service.statements import ledger_subject, organisation_subject, payload, registry_entry
 from app.accounts.values import (
     ApiKey,
     Entitlement,
@@ -69,6 +77,7 @@ __all__ = [
     "change_password",
     "change_role",
     "check_prefix",
+    "check_statements",
     "code_key",
     "code_key_by_id",
     "consume_quota",
@@ -79,6 +88,8 @@ __all__ = [
     "delegate_gtin",
     "find_entitlement",
     "find_prefix_entitlement",
+    "issuers_of",
+    "key_check",
     "key_history",
     "ledger_subject",
     "list_all_keys",
@@ -93,10 +104,13 @@ __all__ = [
     "normalise_gtin",
     "organisation_by_id",
     "organisation_by_issuer",
+    "organisation_check",
     "organisation_names",
+    "organisation_subject",
     "payload",
     "public_code_key",
     "refuse_organisation",
+    "refuse_revoked_signer",
     "refuse_unusable_key",
     "register_organisation",
     "registry_entry",
@@ -105,6 +119,7 @@ __all__ = [
     "revoke_api_key",
     "revoke_key",
     "revoke_right",
+    "right_check",
     "roles_for",
     "rotate_key",
     "sign_in",

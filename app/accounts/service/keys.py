@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import OrganisationKeyRow, OrganisationRow
 from app.accounts.service import records
-from app.accounts.service.statements import ledger_subject, payload, registry_entry
+from app.accounts.service.statements import ledger_subject, organisation_subject, payload, registry_entry
 from app.accounts.values import KeyRecord, Organisation, OrganisationKey, PublicCodeKey, Signer
 from app.accounts.vocabulary import OrganisationKeyPurpose, OrganisationKind, OrganisationStatus
 from app.core.clock import now_ms, to_iso
@@ -111,8 +111,8 @@ def revoke_key(services: Services, *, organisation_id: int, key_id: int, reason:
             row.revocation_reason = reason
             return records.key_record(row)
 
-    subject = ledger_subject(services.sealer, "key", str(key_id))
-    appended = services.log.append(registry_entry(services, subject=subject, statement=statement), apply)
+    subjects = _subjects(services, key_id, organisation.issuer)
+    appended = services.log.append(registry_entry(services, *subjects, statement=statement), apply)
     if appended.result is None:
         raise Conflict("This key is revoked already.", code="key_revoked")
     with _lock:
@@ -237,6 +237,19 @@ def refuse_unusable_key(connection: Connection, *, organisation_id: int, key_id:
         raise Conflict("The signing key has expired.", code="key_expired", fix="Replace the key, then start again.")
 
 
+def refuse_revoked_signer(connection: Connection, signer: Signer) -> None:
+    """Inside the `apply` of what an organisation states: raises Conflict when the signing key was revoked meanwhile.
+
+    So the ledger holds no statement behind the revocation of its key, and an audit may take one for a forgery.
+    """
+    number = signer.key_id.removeprefix("org:")
+    revoked = select(OrganisationKeyRow.revoked_index).where(OrganisationKeyRow.key_id == int(number))
+    if connection.scalar(revoked) is not None:
+        raise Conflict(
+            "The signing key was revoked meanwhile.", code="key_revoked", fix="Start again: a new key signs."
+        )
+
+
 def _register(
     services: Services, organisation: Organisation, purpose: OrganisationKeyPurpose, *, replaces: int | None
 ) -> KeyRecord:
@@ -284,13 +297,17 @@ def _register(
                     raise _NumberTakenError from error
                 return records.key_record(row)
 
-        subject = ledger_subject(services.sealer, "key", str(key_id))
+        subjects = _subjects(services, key_id, organisation.issuer)
         try:
-            appended = services.log.append(registry_entry(services, subject=subject, statement=statement), apply)
+            appended = services.log.append(registry_entry(services, *subjects, statement=statement), apply)
         except _NumberTakenError:
             continue
         assert appended.result is not None  # noqa: S101  the statement holds a fresh signature: apply has run
         return appended.result
+
+
+def _subjects(services: Services, key_id: int, issuer: str) -> tuple[bytes, bytes]:
+    return ledger_subject(services.sealer, "key", str(key_id)), organisation_subject(services.sealer, issuer)
 
 
 class _NumberTakenError(AppError):

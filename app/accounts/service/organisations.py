@@ -13,7 +13,7 @@ from app.accounts.service import records
 from app.accounts.service.attempts import count_attempt
 from app.accounts.service.keys import issue_missing_keys
 from app.accounts.service.people import check_person, new_person
-from app.accounts.service.statements import ledger_subject, payload, registry_entry
+from app.accounts.service.statements import organisation_subject, payload, registry_entry
 from app.accounts.values import Organisation
 from app.accounts.vocabulary import KINDS_OPEN_TO_SIGN_UP, OrganisationKind, OrganisationStatus
 from app.core.authorisation import Principal, Role
@@ -164,8 +164,8 @@ def _decide(
             row.log_index = index
             return records.organisation(row)
 
-    subject = ledger_subject(services.sealer, "organisation", found.issuer)
-    appended = services.log.append(registry_entry(services, subject=subject, statement=statement), apply)
+    subject = organisation_subject(services.sealer, found.issuer)
+    appended = services.log.append(registry_entry(services, subject, statement=statement), apply)
     assert appended.result is not None  # noqa: S101  the nonce makes the statement new: apply has run
     return appended.result
 

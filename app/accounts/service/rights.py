@@ -10,7 +10,7 @@ from app.accounts.entitlements import check_prefix, normalise_gtin, prefix_cover
 from app.accounts.models import IssuingRightRow, OrganisationRow
 from app.accounts.service import records
 from app.accounts.service.entitled import find_entitlement, refuse_overlap
-from app.accounts.service.keys import statement_signer
+from app.accounts.service.keys import refuse_revoked_signer, statement_signer
 from app.accounts.service.organisations import check_reason
 from app.accounts.service.statements import ledger_subject, payload, registry_entry
 from app.accounts.values import Organisation, Right
@@ -124,7 +124,7 @@ def decide_right(
             row.log_index = index
             return records.right(row)
 
-    return _append(services, registry_entry(services, subject=_subject(services, asked), statement=statement), apply)
+    return _append(services, registry_entry(services, _subject(services, asked), statement=statement), apply)
 
 
 def delegate_gtin(
@@ -181,6 +181,7 @@ def delegate_gtin(
     entry = NewEntry("right", (_subject(services, right),), signer.sign(statement), signer.key_id)
 
     def apply(connection: Connection, index: int) -> Right:
+        refuse_revoked_signer(connection, signer)
         with session_on(connection) as session:
             _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
             row = IssuingRightRow(
@@ -237,9 +238,11 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
         statement["organisation"], statement["granted_to"] = grantor.issuer, holder.issuer
         entry = NewEntry("right", (_subject(services, held),), signer.sign(statement), signer.key_id)
     else:
-        entry = registry_entry(services, subject=_subject(services, held), statement=statement)
+        entry = registry_entry(services, _subject(services, held), statement=statement)
 
     def apply(connection: Connection, index: int) -> Right:
+        if signer is not None:
+            refuse_revoked_signer(connection, signer)
         with session_on(connection) as session:
             row = session.scalars(select(IssuingRightRow).where(IssuingRightRow.reference == reference)).one()
             if row.status != RightStatus.APPROVED:

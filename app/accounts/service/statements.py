@@ -20,6 +20,14 @@ def ledger_subject(sealer: Sealer, kind: str, name: str) -> bytes:
     return hmac.digest(sealer.derive("ledger subject"), f"{kind}:{name}".encode(), hashlib.sha256)
 
 
+def organisation_subject(sealer: Sealer, issuer: str) -> bytes:
+    """What entries about an organisation and its keys have in common.
+
+    It stands in every batch statement of the organisation, so nothing that tells how much it does may be about it.
+    """
+    return ledger_subject(sealer, "organisation", issuer)
+
+
 def payload(*, kind: str, organisation: str, at_ms: int, **members: Any) -> dict[str, Any]:
     """The members that every statement has, then its own."""
     return {
@@ -31,8 +39,8 @@ def payload(*, kind: str, organisation: str, at_ms: int, **members: Any) -> dict
     }
 
 
-def registry_entry(services: Services, *, subject: bytes, statement: Mapping[str, Any]) -> NewEntry:
-    """An entry that the registry itself states, signed with its statement key."""
+def registry_entry(services: Services, *subjects: bytes, statement: Mapping[str, Any]) -> NewEntry:
+    """An entry about these subjects that the registry itself states, signed with its statement key."""
     key = services.keys[KeyPurpose.STATEMENT]
     token = sign_statement(statement, private_key=key.private_key, key_id=key.key_id, typ=STATEMENT_TYPE)
-    return NewEntry(statement["kind"], (subject,), token, key.key_id)
+    return NewEntry(statement["kind"], tuple(sorted(subjects)), token, key.key_id)

@@ -11,5 +11,5 @@ def open_scan_store(settings: Settings, engine: Engine) -> SqliteScanStore | Pos
     """Open the store that fits the database, as durable as the setting `scan_durability` says."""
     power_safe = settings.scan_durability == "power"
     if engine.dialect.name == "sqlite":
-        return SqliteScanStore(settings.data_dir / "scans", power_safe=power_safe)
+        return SqliteScanStore(settings.scans_dir, power_safe=power_safe)
     return PostgresqlScanStore(engine, power_safe=power_safe)

@@ -4,21 +4,35 @@ Measured, separate statements cost twice as much (docs/decisions/0003-scan-stora
 SQLAlchemy Core, compiled once and run through the driver on a connection that its thread keeps.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, true
+from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, text, true
 from sqlalchemy.dialects import postgresql
 
 from app.facts.held_connection import HeldConnection, HeldStatement
 from app.facts.models import scans
-from app.facts.scans.scan import RECENT, RecordedScan, Scan, ScanCount, count_within
+from app.facts.scans.scan import PAGE, RECENT, RecordedScan, Scan, ScanCount, count_within
 
 MOST_VISITED = 10_000
 """Scans that a count looks at: 25 ms of a million, measured; each lies on a page of its own."""
+MOST_WAITED_S = 5.0
 _FIELDS = Scan._fields
 _COLUMNS = [scans.c.scan_key if name == "key" else scans.c[name] for name in _FIELDS]
+_LAST_DRAWN = text(
+    "SELECT last_value FROM pg_sequences WHERE schemaname = current_schema() AND sequencename = 'scans_arrival_seq'"
+)
+_WRITERS = text(
+    "SELECT virtualtransaction FROM pg_locks WHERE relation = 'scans'::regclass AND mode = 'RowExclusiveLock'"
+)
+_ARRIVED = (
+    select(scans.c.arrival, *_COLUMNS)
+    .where(scans.c.arrival > bindparam("after"), scans.c.arrival <= bindparam("upto"))
+    .order_by(scans.c.arrival)
+    .limit(PAGE)
+)
 
 
 def recording_statement(units: Select[Any]) -> Select[Any]:
@@ -82,6 +96,7 @@ class PostgresqlScanStore:
     """The store in the table `scans`; a held connection sets how durable its commits are."""
 
     def __init__(self, engine: Engine, *, power_safe: bool) -> None:
+        self._engine = engine
         self.connection = HeldConnection(engine, power_safe=power_safe)
         nothing = select(scans.c.unit_id).where(literal_column("false"))
         self._record = HeldStatement(engine, recording_statement(nothing))
@@ -118,6 +133,47 @@ class PostgresqlScanStore:
         """Count all scans."""
         row = self.connection.first(self._count, {})
         return int(row[0]) if row is not None else 0
+
+    def settled(self) -> dict[int, int]:
+        """Give the newest arrival before which nothing is under way, as `ScanStore.settled` promises.
+
+        A sequence gives numbers before the scans that bear them are visible. Whoever draws one holds a lock on the
+        table already, and keeps it to the end of its transaction: so the number is read first, then who holds a lock,
+        and once these are gone every scan up to the number is there. Nobody waits for this, neither scans nor vacuum.
+
+        Raises TimeoutError when a transaction does not end.
+        """
+        with self._engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+            newest = connection.execute(_LAST_DRAWN).scalar_one()  # NULL before the first
+            before = set(connection.execute(_WRITERS).scalars())
+            deadline = time.monotonic() + MOST_WAITED_S
+            while before & set(connection.execute(_WRITERS).scalars()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("a transaction that records scans has not ended for long")
+                time.sleep(0.005)
+        return {} if newest is None else {0: int(newest)}
+
+    def arrived(self, part: int, after: int, upto: int) -> Iterator[tuple[int, Scan]]:
+        """Give the scans in the order of their arrival; reads in pages. There is one part, number 0."""
+        with self._engine.connect() as connection:
+            while part == 0:
+                rows = connection.execute(_ARRIVED, {"after": after, "upto": upto}).all()
+                connection.rollback()
+                yield from ((row[0], Scan._make((*row[1:-1], bytes(row[-1])))) for row in rows)
+                if len(rows) < PAGE:
+                    return
+                after = rows[-1][0]
+
+    def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
+        """Give part 0, the only one, and the scan's arrival."""
+        columns = scans.c
+        found = select(columns.arrival).where(
+            columns.unit_id == unit_id, columns.device == device, columns.scan_key == key
+        )
+        with self._engine.connect() as connection:
+            arrival = connection.scalar(found)
+        return None if arrival is None else (0, int(arrival))
 
     def count_since(self, units: Sequence[range], since: int) -> ScanCount:
         """Count the scans of ranges of units that came in at `since` or later, within the bounds of `ScanStore`."""

@@ -1,7 +1,7 @@
 """One observation of one code, and what every store of scans promises."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -9,6 +9,12 @@ from app.facts.epcis import Place
 
 RECENT = 50
 """Earlier scans of a unit that come back with a new one, newest first."""
+
+PAGE = 1_000
+"""Scans read at once when all are gone through."""
+
+PART_BITS = 4
+"""A store has at most sixteen parts, each with an order of arrival of its own."""
 
 MOST_COUNTED = 1_000
 """Where `ScanStore.count_since` stops: its figure is for orientation."""
@@ -89,6 +95,22 @@ class ScanStore(Protocol):
         the order of the ranges, and stops when it has found `MOST_COUNTED` or looked at as many as each store bears.
         """
 
+    def settled(self) -> dict[int, int]:
+        """Give, for each part of the store, an arrival up to which nothing can come any more.
+
+        Arrivals count the scans of a part as they become visible, whatever clock a device or a process had: all scans
+        up to the number given are there, now and for ever. Parts without scans are left out.
+        """
+
+    def arrived(self, part: int, after: int, upto: int) -> Iterator[tuple[int, Scan]]:
+        """Give (arrival, scan) of a part in order, from behind `after` up to and including `upto`."""
+
+    def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
+        """Give the part in which a scan lies and its arrival there; None when there is no such scan."""
+
+    def close(self) -> None:
+        """Close what is held open."""
+
 
 def count_within(most_visited: int, parts: Iterable[Callable[[int], Sequence[int]]]) -> ScanCount:
     """Add parts up within the bounds of `ScanStore.count_since`.
@@ -108,6 +130,11 @@ def scan_id(scan: Scan) -> str:
     """Give the name of a scan for receipts: 128 bits that say nothing about it and are the same for each retry."""
     text = f"{scan.unit_id}\0{scan.device}\0{scan.key}"
     return hashlib.blake2s(text.encode(), digest_size=16, person=b"scan id").hexdigest()
+
+
+def scan_number(part: int, arrival: int) -> int:
+    """Give the number under which the ledger's commitments know a scan: unique within the registry."""
+    return arrival << PART_BITS | part
 
 
 def digest_id(code_digest: bytes) -> int:

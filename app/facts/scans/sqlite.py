@@ -10,12 +10,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
-from app.facts.scans.scan import RECENT, RecordedScan, Scan, ScanCount, count_within
+from app.facts.scans.scan import PAGE, RECENT, RecordedScan, Scan, ScanCount, count_within
 
 SHARDS = 16
 BUSY_TIMEOUT_S = 30.0
@@ -34,18 +34,28 @@ CREATE TABLE IF NOT EXISTS scans (
     received_at INTEGER NOT NULL, scanned_at INTEGER NOT NULL, role TEXT NOT NULL, organisation_id INTEGER,
     action TEXT NOT NULL, latitude INTEGER, longitude INTEGER, accuracy INTEGER, place_source TEXT NOT NULL,
     offline INTEGER NOT NULL, operator_saw TEXT, signature TEXT NOT NULL, code_digest BLOB NOT NULL,
-    PRIMARY KEY (unit_id, device, scan_key)
-) WITHOUT ROWID
+    arrival INTEGER NOT NULL, PRIMARY KEY (unit_id, device, scan_key)
+) WITHOUT ROWID, STRICT
 """
-_INSERT = "INSERT INTO scans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_RECENT = "SELECT * FROM scans WHERE unit_id = ? ORDER BY received_at DESC LIMIT ?"
+_CREATE_ARRIVALS = "CREATE UNIQUE INDEX IF NOT EXISTS scans_arrival ON scans (arrival)"
+_FIELDS = "unit_id, device, " + ", ".join(("scan_key" if name == "key" else name) for name in Scan._fields[2:])
+_INSERT = f"""
+INSERT INTO scans ({_FIELDS}, arrival) VALUES ({", ".join("?" * len(Scan._fields))},
+    (SELECT coalesce(max(arrival), 0) + 1 FROM scans)) ON CONFLICT (unit_id, device, scan_key) DO NOTHING
+"""  # noqa: S608 -- only names of this module
+"""A file has one writer at a time, so its scans are numbered in the order in which they became visible: who has read up
+to a number has missed none before it. That is what the ledger's commitments to scans build on."""
+_ARRIVED = f"SELECT arrival, {_FIELDS} FROM scans WHERE arrival BETWEEN ? + 1 AND ? ORDER BY arrival LIMIT ?"  # noqa: S608 -- only names of this module
+_ARRIVAL = "SELECT arrival FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"
+_NEWEST = "SELECT coalesce(max(arrival), 0) FROM scans"
+_RECENT = f"SELECT {_FIELDS} FROM scans WHERE unit_id = ? ORDER BY received_at DESC LIMIT ?"  # noqa: S608 -- only names of this module
 _SINCE = """
 SELECT count(*), coalesce(sum(received_at >= ?), 0)
 FROM (SELECT received_at FROM scans WHERE unit_id BETWEEN ? AND ? LIMIT ?)
 """
-_ANY = "SELECT * FROM scans WHERE unit_id = ? LIMIT ?"
+_ANY = f"SELECT {_FIELDS} FROM scans WHERE unit_id = ? LIMIT ?"  # noqa: S608 -- only names of this module
 """Nearly every unit has few scans: sorting those here costs a third of what it costs SQLite to set its sorter up."""
-_SAME = "SELECT * FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"
+_SAME = f"SELECT {_FIELDS} FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"  # noqa: S608 -- only names of this module
 
 
 class SqliteScanStore:
@@ -105,6 +115,22 @@ class SqliteScanStore:
 
         return count_within(MOST_VISITED, (partial(look, number, one) for one in units for number in range(SHARDS)))
 
+    def settled(self) -> dict[int, int]:
+        """Give the newest arrival of each file, as `ScanStore.settled` promises."""
+        newest = {number: int(self._shard(number).execute(_NEWEST).fetchone()[0]) for number in range(SHARDS)}
+        return {number: arrival for number, arrival in newest.items() if arrival}
+
+    def arrived(self, part: int, after: int, upto: int) -> Iterator[tuple[int, Scan]]:
+        """Give the scans of a file in the order of their arrival; reads in pages."""
+        while rows := self._shard(part).execute(_ARRIVED, (after, upto, PAGE)).fetchall():
+            yield from ((row[0], Scan._make(row[1:])) for row in rows)
+            after = rows[-1][0]
+
+    def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
+        """Give the file of a scan and its arrival there."""
+        row = self._connection(unit_id).execute(_ARRIVAL, (unit_id, device, key)).fetchone()
+        return None if row is None else (_shard_of(unit_id), int(row[0]))
+
     def close(self) -> None:
         """Close the files of all threads of this process; for the end of a process or a test."""
         while self._opened:
@@ -134,6 +160,7 @@ class SqliteScanStore:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         connection.execute(_CREATE)
+        connection.execute(_CREATE_ARRIVALS)
         return connection
 
 

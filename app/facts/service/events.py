@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.orm import Session
 
-from app.accounts.service.statements import ledger_subject, payload
+from app.accounts.service import ledger_subject, payload, refuse_revoked_signer
 from app.accounts.values import Signer
 from app.core.clock import now_ms
 from app.core.errors import Conflict, FieldFault, Forbidden, Invalid, NotFound
@@ -48,7 +48,8 @@ class Goods:
     """What an event is about: units of one batch, or, when none is named, the whole batch.
 
     issued_by: the organisation that commissioned the batch. uris: the canonical identity of each unit, in the order of
-    unit_ids. class_uri and quantity: how EPCIS names the whole batch.
+    unit_ids. class_uri and quantity: how EPCIS names the whole batch. subjects: what the ledger calls these units, in
+    any order, which the registry knows (`registry.with_subjects`); it finds every entry about one of them.
     """
 
     batch_id: int
@@ -58,6 +59,7 @@ class Goods:
     quantity: int
     unit_ids: tuple[int, ...] = ()
     uris: tuple[str, ...] = ()
+    subjects: tuple[bytes, ...] = ()
 
     @property
     def is_whole_batch(self) -> bool:
@@ -79,7 +81,7 @@ class CommissionedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as others see it; `body` is its EPCIS form, times in milliseconds.
+    """An event as others see it; `body` is its EPCIS form, None when it was erased; times in milliseconds.
 
     unit_ids: the units it names, filled by `find_event` only.
     """
@@ -94,7 +96,7 @@ class Event:
     record_time: int
     undoes: str | None
     log_index: int
-    body: dict[str, Any]
+    body: dict[str, Any] | None
     unit_ids: tuple[int, ...] = ()
 
 
@@ -144,7 +146,7 @@ def record_event(
         return repeated
     original = _original(services, undoes) if kind is EventKind.UNDONE else None
     if original is not None:
-        body = error_declaration(original.body, declared_at=now_ms(), note=note)
+        body = error_declaration(readable_body(original), declared_at=now_ms(), note=note)
     else:
         body = object_event(
             event_id=event_id,
@@ -158,14 +160,13 @@ def record_event(
         )
     recorded_at = now_ms()
     statement = payload(kind=STATEMENT_KIND, organisation=issuer, at_ms=recorded_at, id=event_id, event=body)
-    entry = NewEntry(
-        STATEMENT_KIND, (ledger_subject(services.sealer, "batch", goods.handle),), signer.sign(statement), signer.key_id
-    )
+    entry = NewEntry(STATEMENT_KIND, _subjects(services, goods), signer.sign(statement), signer.key_id)
     life = LifeEvent(event_id, kind, organisation_id, event_time, undoes)
 
     def apply(connection: Connection, index: int) -> dict[int, UnitState]:
         if _index_of(connection, event_id) is not None:
             raise Conflict("This event is recorded already.", code="event_exists")
+        refuse_revoked_signer(connection, signer)
         states = _follow(connection, goods, life)
         row = _event_row(life, body, actor=actor, batch_id=goods.batch_id, record_time=recorded_at, index=index)
         _insert(connection, row, goods.unit_ids)
@@ -215,6 +216,13 @@ def find_event(session: Session, event_id: str) -> Event:
     return _event(row, whole_batch=not named, unit_ids=tuple(named))
 
 
+def readable_body(event: Event) -> dict[str, Any]:
+    """Give the body of an event that somebody wants to build on; raises Conflict when it was erased."""
+    if event.body is None:
+        raise Conflict("What this event said was erased: that it happened is all that is left.", code="event_erased")
+    return event.body
+
+
 def history(session: Session, *, unit_id: int, batch_id: int) -> list[Event]:
     """Give the events of a unit and of its whole batch, in the order of the ledger."""
     named = select(event_units.c.event).where(event_units.c.unit_id == unit_id)
@@ -250,6 +258,15 @@ def _check_request(
         raise Invalid("The time of the event lies in the future.", code="event_in_future", fix="Check the clock.")
     if len(note) > MAX_NOTE:
         raise Invalid("A note has at most %(limit)s characters.", code="note_too_long", limit=MAX_NOTE)
+
+
+def _subjects(services: Services, goods: Goods) -> tuple[bytes, ...]:
+    """What the entry is about: the whole batch, or each of the units and not the batch."""
+    if goods.is_whole_batch:
+        return (ledger_subject(services.sealer, "batch", goods.handle),)
+    if len(set(goods.subjects)) != len(goods.unit_ids):
+        raise ValueError("each unit of an event needs its subject on the ledger")
+    return tuple(sorted(goods.subjects))
 
 
 def _original(services: Services, undoes: str | None) -> Event:
@@ -364,6 +381,6 @@ def _event(row: Any, *, whole_batch: bool, unit_ids: tuple[int, ...] = ()) -> Ev
         record_time=row.record_time,
         undoes=row.undoes,
         log_index=row.log_index,
-        body=orjson.loads(row.body),
+        body=orjson.loads(row.body) if row.body else None,
         unit_ids=unit_ids,
     )

@@ -3,7 +3,7 @@
 Nothing here is a fact. `rebuild_projections` throws both tables away and gets the same rows from the events.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -132,14 +132,14 @@ def read_batch_state(connection: Connection, batch_id: int) -> UnitState:
 
 def write_unit_states(connection: Connection, states: Mapping[int, UnitState]) -> None:
     """Put the states of units in place of what was there."""
-    rows = [_unit_row(unit_id, state) for unit_id, state in states.items()]
+    rows = [unit_row(unit_id, state) for unit_id, state in states.items()]
     for start in range(0, len(rows), CHUNK):
         _put(connection, unit_states, rows[start : start + CHUNK])
 
 
 def write_batch_state(connection: Connection, batch_id: int, state: UnitState) -> None:
     """Put the state of a batch in place of what was there."""
-    _put(connection, batch_states, [_batch_row(batch_id, state)])
+    _put(connection, batch_states, [batch_row(batch_id, state)])
 
 
 def life_of(connection: Connection, *, unit_id: int | None = None, batch_id: int | None = None) -> list[LifeEvent]:
@@ -171,8 +171,8 @@ def rebuild_projections(engine: Engine, progress: Progress | None = None) -> Non
         connection.execute(delete(batch_states))
         done = 0
         rows: list[dict[str, Any]] = []
-        for unit_id, life in _lives(connection):
-            rows.append(_unit_row(unit_id, fold(life)))
+        for unit_id, life in unit_lives(connection):
+            rows.append(unit_row(unit_id, fold(life)))
             done += len(life)
             if len(rows) >= REBUILD_CHUNK:
                 connection.execute(insert(unit_states), rows)
@@ -181,16 +181,15 @@ def rebuild_projections(engine: Engine, progress: Progress | None = None) -> Non
                     progress(done, total)
         if rows:
             connection.execute(insert(unit_states), rows)
-        query = select(events).where(events.c.batch_id.is_not(None), _speaks_for_batch())
-        ordered = connection.execute(query.order_by(events.c.batch_id, events.c.log_index))
-        states = [_batch_row(key, fold(map(life_event, group))) for key, group in groupby(ordered, _batch_of)]
+        states = [batch_row(batch_id, fold(life)) for batch_id, life in batch_lives(connection)]
         if states:
             connection.execute(insert(batch_states), states)
     if progress is not None:
         progress(total, total)
 
 
-def _lives(connection: Connection) -> Iterable[tuple[int, list[LifeEvent]]]:
+def unit_lives(connection: Connection) -> Iterator[tuple[int, list[LifeEvent]]]:
+    """Give each unit that events name, with these events in the order of the ledger."""
     query = (
         select(event_units.c.unit_id, events)
         .join(events, events.c.id == event_units.c.event)
@@ -201,6 +200,16 @@ def _lives(connection: Connection) -> Iterable[tuple[int, list[LifeEvent]]]:
         yield unit_id, [life_event(row) for row in group]
 
 
+def batch_lives(connection: Connection) -> Iterator[tuple[int, list[LifeEvent]]]:
+    """Give each batch with the events that speak for all of it, in the order of the ledger."""
+    query = select(events).where(events.c.batch_id.is_not(None), _speaks_for_batch())
+    ordered = connection.execute(
+        query.order_by(events.c.batch_id, events.c.log_index), execution_options={"yield_per": REBUILD_CHUNK}
+    )
+    for batch_id, group in groupby(ordered, _batch_of):
+        yield batch_id, [life_event(row) for row in group]
+
+
 def _batch_of(row: Row[Any]) -> int:
     return int(row.batch_id)
 
@@ -209,7 +218,8 @@ def _speaks_for_batch() -> Any:
     return ~exists().where(event_units.c.event == events.c.id)
 
 
-def _unit_row(unit_id: int, state: UnitState) -> dict[str, Any]:
+def unit_row(unit_id: int, state: UnitState) -> dict[str, Any]:
+    """Word a unit's state as a row of its table."""
     return {
         "unit_id": unit_id,
         "statuses": statuses_to_text(state.statuses),
@@ -221,7 +231,8 @@ def _unit_row(unit_id: int, state: UnitState) -> dict[str, Any]:
     }
 
 
-def _batch_row(batch_id: int, state: UnitState) -> dict[str, Any]:
+def batch_row(batch_id: int, state: UnitState) -> dict[str, Any]:
+    """Word a batch's state as a row of its table."""
     return {
         "batch_id": batch_id,
         "statuses": statuses_to_text(state.statuses),

@@ -14,12 +14,34 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-EVENTS_GUARD = {
+FACTS = ("events", "event_units", "scan_commitments")
+"""Tables of facts that only grow, besides the ledger's own."""
+ERASES = " AND ".join(
+    [
+        "NEW.body = ''",
+        "OLD.body <> ''",
+        *(
+            f"NEW.{column} {{same}} OLD.{column}"
+            for column in (
+                *("id", "event_id", "kind", "organisation_id", "actor", "batch_id"),
+                *("event_time", "record_time", "undoes", "log_index"),
+            )
+        ),
+        'EXISTS (SELECT 1 FROM ledger_erasures WHERE "index" = OLD.log_index)',
+    ]
+)
+"""The one change of an event that the guards let pass: its body goes where the ledger's copy of it was erased."""
+FACTS_GUARD = {
     "sqlite": [
         f"CREATE TRIGGER {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {operation} refused'); END"
-        for table in ("events", "event_units")
+        for table in FACTS
         for operation in ("UPDATE", "DELETE")
+        if (table, operation) != ("events", "UPDATE")
+    ]
+    + [
+        f"CREATE TRIGGER events_no_update BEFORE UPDATE ON events WHEN NOT ({ERASES.format(same='IS')}) "
+        "BEGIN SELECT RAISE(ABORT, 'events is append-only: UPDATE refused'); END"
     ]
     + [
         # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
@@ -27,15 +49,25 @@ EVENTS_GUARD = {
         f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) "
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: this row exists already'); END"
         for table, same in {
-            "events": "id = NEW.id OR event_id = NEW.event_id OR undoes = NEW.undoes",
+            "events": "id = NEW.id OR event_id = NEW.event_id OR undoes = NEW.undoes OR log_index = NEW.log_index",
             "event_units": "unit_id = NEW.unit_id AND event = NEW.event",
+            "scan_commitments": "number = NEW.number OR log_index = NEW.log_index",
         }.items()
     ],
     "postgresql": [
         # The function comes with the ledger's own guards.
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"CREATE TRIGGER {table}_append_only BEFORE {operations} ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change()"
-        for table in ("events", "event_units")
+        for table, operations in (
+            dict.fromkeys(FACTS, "UPDATE OR DELETE OR TRUNCATE") | {"events": "DELETE OR TRUNCATE"}
+        ).items()
+    ]
+    + [
+        "CREATE FUNCTION events_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT ({ERASES.format(same='IS NOT DISTINCT FROM')}) THEN "
+        "RAISE EXCEPTION 'events is append-only: UPDATE refused' USING ERRCODE = 'restrict_violation'; "
+        "END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER events_only_erase BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION events_only_erase()",
     ],
 }
 CASES = {
@@ -100,6 +132,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
+        sa.UniqueConstraint("log_index", name=op.f("uq_events_log_index")),
         sa.UniqueConstraint("undoes", name=op.f("uq_events_undoes")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
@@ -198,7 +231,30 @@ def upgrade() -> None:
         sa.Column("operator_saw", sa.String(length=64), nullable=True),
         sa.Column("signature", sa.String(length=8), nullable=False),
         sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("arrival", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.PrimaryKeyConstraint("unit_id", "device", "scan_key", name=op.f("pk_scans")),
+    )
+    with op.batch_alter_table("scans", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_scans_arrival",
+            ["arrival"],
+            unique=False,
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
+        )
+
+    op.create_table(
+        "scan_commitments",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("log_index", sa.BigInteger(), nullable=False),
+        sa.Column("committed_at", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("upto", sa.Text(), nullable=False),
+        sa.Column("marks", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_scan_commitments")),
+        sa.UniqueConstraint("log_index", name=op.f("uq_scan_commitments_log_index")),
     )
     op.create_table(
         "serial_files",
@@ -211,11 +267,14 @@ def upgrade() -> None:
         "service_keys",
         sa.Column("key_id", sa.String(length=64), nullable=False),
         sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
-        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("signs_from", sa.BigInteger(), nullable=False),
+        sa.Column("signs_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_service_keys")),
-        sa.UniqueConstraint("purpose", name=op.f("uq_service_keys_purpose")),
+        sa.UniqueConstraint("purpose", "number", name=op.f("uq_service_keys_purpose_number")),
     )
     op.create_table(
         "unit_states",
@@ -622,7 +681,7 @@ def upgrade() -> None:
     )
 
     dialect = op.get_bind().dialect.name
-    for statement in append_only_ddl(dialect) + EVENTS_GUARD[dialect]:
+    for statement in append_only_ddl(dialect) + FACTS_GUARD[dialect]:
         op.execute(statement)
     products = sa.table("products", *(sa.column(name) for name in CASES))
     op.execute(products.insert().values(CASES))

@@ -1,6 +1,7 @@
 """Use cases of the registry: what other features, routes, pages and commands call."""
 
 from app.registry.lookup import unit_lookup
+from app.registry.service.auditing import batch_check, product_check, subjects_of
 from app.registry.service.batches import (
     BatchPage,
     batch_of_unit,
@@ -26,7 +27,7 @@ from app.registry.service.labels import (
     request_labels,
 )
 from app.registry.service.products import ProductPage, find_product, list_products, register_product
-from app.registry.service.proofs import unit_content, unit_proof
+from app.registry.service.proofs import unit_content, unit_proof, with_subjects
 from app.registry.unit_id import batch_of, position_of
 from app.registry.values import Batch, CommissionRequest, ImportPreview, Product, Unit, UnitCode
 from app.registry.vocabulary import JobKind, LabelFormat, Profile, Sector
@@ -46,6 +47,7 @@ __all__ = [
     "Sector",
     "Unit",
     "UnitCode",
+    "batch_check",
     "batch_of",
     "batch_of_unit",
     "batches_of_job",
@@ -64,14 +66,17 @@ __all__ = [
     "list_products",
     "position_of",
     "preview_import",
+    "product_check",
     "register_product",
     "request_commission",
     "request_import",
     "request_labels",
     "serial_at",
+    "subjects_of",
     "unit_content",
     "unit_lookup",
     "unit_proof",
     "unit_serials",
     "unit_value",
+    "with_subjects",
 ]

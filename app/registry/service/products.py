@@ -78,6 +78,7 @@ def register_product(
     )
 
     def apply(connection: Connection, index: int) -> Product:
+        accounts.refuse_revoked_signer(connection, signer)
         row = ProductRow(
             kind=kind.value,
             identifier=identifier,

@@ -224,6 +224,8 @@ def _publish(services: Services, order: _Order, draft: _Draft, content: _Content
         subject=draft.handle,
         organisation=organisation.issuer,
         at_ms=published_at,
+        # Whoever holds a unit can ask for the state of its issuer: approved, suspended, keys revoked.
+        issuer_subject=encode_base64(accounts.organisation_subject(services.sealer, organisation.issuer)),
         handle=draft.handle,
         root=encode_base64(content.root),
         size=content.size,
@@ -237,6 +239,7 @@ def _publish(services: Services, order: _Order, draft: _Draft, content: _Content
 
     def apply(connection: Connection, index: int) -> None:
         accounts.refuse_unusable_key(connection, organisation_id=job.organisation_id, key_id=order.key_id)
+        accounts.refuse_revoked_signer(connection, signer)
         if goods.entitlement is not None:
             accounts.consume_quota(connection, goods.entitlement, content.size)
         published = connection.execute(

@@ -134,7 +134,7 @@ def undo_event(services: Services, *, event_id: str, principal: Principal, note:
         raise Forbidden(code="action_not_allowed")
     goods = registry.goods_of_batch(batch)
     if not event.whole_batch:
-        goods = replace(goods, unit_ids=event.unit_ids, uris=tuple(event.body.get("epcList", ())))
+        goods = replace(goods, unit_ids=event.unit_ids, uris=tuple(facts.readable_body(event).get("epcList", ())))
     return _record(
         services, actor, EventKind.UNDONE, goods, event_time=now_ms(), note=note, undoes=event_id, event_id=None
     )
@@ -246,7 +246,7 @@ def _record(
         issuer=actor.issuer,
         signer=actor.signer,
         actor=actor.name,
-        goods=goods,
+        goods=registry.with_subjects(services, goods),
         is_authority=actor.is_authority,
         event_time=event_time,
         place=place,

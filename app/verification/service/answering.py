@@ -105,7 +105,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         summarise(authenticity=finding.authenticity, status=status, risk=level, labour=None, asker=asked.asker),
         tuple(reasons),
     )
-    checkpoint = services.log.checkpoint().checkpoint
+    cosigned = services.checkpoints.latest()
     name = None if recorded is None else scan_id(recorded.scan)
     payload = receipt_payload(
         services,
@@ -115,7 +115,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         nonce=asked.request.nonce,
         as_of=to_iso(asked.now),
         at_ms=asked.now,
-        checkpoint=checkpoint,
+        cosigned=cosigned,
     )
     return VerdictAnswer(
         code=asked.reading.code,
@@ -130,7 +130,8 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         earlier_scans=len(recorded.earlier) if recorded is not None and asked.professional else None,
         device_clock_offset=offset,
         as_of=asked.now,
-        checkpoint=checkpoint,
+        checkpoint=cosigned.signed.checkpoint,
+        witnessed=cosigned.witnessed,
         receipt=sign_receipt(services, payload),
         correlation=asked.request.correlation or str(uuid.uuid4()),
     )

@@ -9,22 +9,54 @@ from app.accounts.vocabulary import OrganisationKeyPurpose
 from app.core.clock import now_ms
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
+from ledger.errors import TrustRootError
 from ledger.strict import encode_base64
+from ledger.trust_root import HEADER, SIGNATURE, TrustRoot, keys_to_members
 
-TRUST_FORMAT = "marchamo trust list v1"
+LIFETIME_MS = 90 * 86_400_000
+"""How long a trust list may be used: three times the overlap of two keys of the log, and long enough for a voyage."""
 
 
 def trust_list(services: Services) -> dict[str, Any]:
-    """Give the trust list of now. Public keys only; all of them are on the ledger."""
+    """Give the trust list of now, signed by the log's keys. It holds public keys only; all are on the ledger."""
+    try:
+        return _compose(services)
+    except TrustRootError:  # the log's keys were changed in this very moment: now they are read as they are
+        return _compose(services)
+
+
+def _compose(services: Services) -> dict[str, Any]:
+    # The size before the keys: a list may know more than its version says, never less.
+    version, _ = services.log.head()
+    log_keys = services.log.keys()
+    policy = services.checkpoints.policy
+    as_of = now_ms()
+    members = {
+        "format": HEADER,
+        "version": version,
+        "as_of": as_of,
+        "expires_at": as_of + LIFETIME_MS,
+        "registry": services.settings.registry_name,
+        "hosts": sorted(services.settings.code_hosts),
+        "log_keys": keys_to_members(log_keys),
+        "witness_policy": policy.to_bytes().decode("utf-8") if policy.witnesses else None,
+        **_keys(services),
+    }
+    signature = TrustRoot.of(members, log_keys).sign(services.checkpoint_keys.current())
+    return {**members, SIGNATURE: signature}
+
+
+def _witness_policy(services: Services) -> str | None:
+    """The witnesses whose cosignatures count, as C2SP tlog-policy text; None when the registry has none."""
+    policy = services.checkpoints.policy
+    return policy.to_bytes().decode("utf-8") if policy.witnesses else None
+
+
+def _keys(services: Services) -> dict[str, Any]:
     with Session(services.engine) as session:
         keys = accounts.list_all_keys(session)
     own = services.keys
     return {
-        "format": TRUST_FORMAT,
-        "registry": services.settings.registry_name,
-        "as_of": now_ms(),
-        "hosts": sorted(services.settings.code_hosts),
-        "log": services.log.verifier.to_text(),
         "code_keys": [
             {
                 "key_id": key.key_id,

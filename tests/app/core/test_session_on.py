@@ -52,9 +52,7 @@ def test_an_apply_that_the_database_refuses_fails_alone(services: Services) -> N
             return index
 
         statement = payload(kind="test", organisation="TEST", at_ms=1, name=subject.decode())
-        entry = registry_entry(
-            services, subject=ledger_subject(services.sealer, "test", subject.decode()), statement=statement
-        )
+        entry = registry_entry(services, ledger_subject(services.sealer, "test", subject.decode()), statement=statement)
         both.wait()
         try:
             outcomes[subject] = services.log.append(entry, apply).result

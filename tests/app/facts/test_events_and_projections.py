@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -46,7 +47,8 @@ class Recorder:
 
     def goods(self, *units: int) -> facts.Goods:
         uris = tuple(f"https://id.gs1.org/01/09521234000013/21/U{unit}" for unit in units)
-        return facts.Goods(BATCH, HANDLE, self.firm.id, f"urn:marchamo:batch:{HANDLE}", 10, units, uris)
+        subjects = tuple(sha256(b"unit %d" % unit).digest() for unit in units)
+        return facts.Goods(BATCH, HANDLE, self.firm.id, f"urn:marchamo:batch:{HANDLE}", 10, units, uris, subjects)
 
     def record(self, kind: EventKind, *units: int, **more: Any) -> facts.RecordedEvent:
         given: dict[str, Any] = {
@@ -79,8 +81,8 @@ def test_a_sale_is_on_the_ledger_and_in_the_state(recorder: Recorder) -> None:
     with Session(recorder.services.engine) as session:
         event = facts.find_event(session, recorded.event_id)
     assert event.unit_ids == (1,)
-    assert event.body["bizStep"] == "retail_selling"
-    assert event.body["epcList"] == ["https://id.gs1.org/01/09521234000013/21/U1"]
+    assert facts.readable_body(event)["bizStep"] == "retail_selling"
+    assert facts.readable_body(event)["epcList"] == ["https://id.gs1.org/01/09521234000013/21/U1"]
 
 
 def test_the_same_event_id_is_recorded_once(recorder: Recorder) -> None:
@@ -124,8 +126,8 @@ def test_an_undo_repeats_the_event_with_an_error_declaration(recorder: Recorder)
     with Session(recorder.services.engine) as session:
         event = facts.find_event(session, undone.event_id)
         life = facts.history(session, unit_id=1, batch_id=BATCH)
-    assert event.body["eventID"] == sold.event_id
-    assert event.body["errorDeclaration"]["reason"] == "incorrect_data"
+    assert facts.readable_body(event)["eventID"] == sold.event_id
+    assert facts.readable_body(event)["errorDeclaration"]["reason"] == "incorrect_data"
     assert [one.kind for one in life] == [EventKind.SOLD, EventKind.UNDONE]
 
 
@@ -182,3 +184,13 @@ def test_events_can_not_be_changed_or_removed(recorder: Recorder) -> None:
             connection.execute(text(statement))
     with recorder.services.engine.connect() as connection:
         assert connection.execute(select(event_units)).all()
+
+
+def test_nothing_is_recorded_under_a_key_that_was_revoked_meanwhile(recorder: Recorder) -> None:
+    services, number = recorder.services, int(recorder.signer.key_id.removeprefix("org:"))
+    accounts.revoke_key(services, organisation_id=recorder.firm.id, key_id=number, reason="Lost laptop.")
+    size = services.log.head()[0]
+    with pytest.raises(Conflict) as refusal:
+        recorder.record(EventKind.SOLD, 1)
+    assert refusal.value.code == "key_revoked"
+    assert services.log.head()[0] == size

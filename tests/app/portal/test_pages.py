@@ -92,7 +92,7 @@ def test_a_choice_of_language_is_remembered_and_an_unknown_one_is_not(client: Fl
 
 
 def test_public_pages_set_no_cookie_and_load_nothing_from_elsewhere(client: FlaskClient) -> None:
-    for path in ("/", "/transparency", "/v1/docs"):
+    for path in ("/", "/transparency", "/ledger", "/v1/docs"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers

@@ -12,8 +12,10 @@ from app.core.jobs import JobState
 from app.facts.vocabulary import EventKind, Status
 from app.portal.words import Tone, act_word, job_word, tone, word
 from app.registry.vocabulary import JobKind, Profile, Sector
+from app.transparency.service import LedgerState
 from app.verification.actions import Action
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
+from ledger.alarms import AlarmKind
 from tests.builders import on_sqlite
 
 VOCABULARIES: tuple[type[StrEnum], ...] = (
@@ -30,6 +32,8 @@ VOCABULARIES: tuple[type[StrEnum], ...] = (
     JobKind,
     JobState,
     Role,
+    LedgerState,
+    AlarmKind,
 )
 
 

@@ -14,7 +14,6 @@ from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from app.registry.vocabulary import Profile
 from app.verification.parts import close_parts
-from ledger.checkpoint import open_checkpoint
 from ledger.proof import UnitProof, verify_unit_proof
 from ledger.statement import RECEIPT_TYPE, verify_statement
 from ledger.strict import decode_base64
@@ -236,16 +235,6 @@ def test_the_trust_list_is_what_scanners_read(client: FlaskClient, world: World)
     trust = TrustList.from_json(client.get("/v1/trust").data)
     assert world.batch.key_id in trust.code_keys
     assert "localhost" in trust.hosts
-
-
-def test_the_log_is_served_as_tiles(client: FlaskClient, world: World) -> None:
-    note = client.get("/log/checkpoint").get_data(as_text=True)
-    size = open_checkpoint(note, world.services.log.verifier).checkpoint.size
-    hashes = client.get(f"/log/tile/0/000.p/{size}")
-    assert len(hashes.data) == 32 * size
-    assert client.get(f"/log/tile/entries/000.p/{size}").data[:2] == (65).to_bytes(2, "big")
-    for wrong in ("/log/tile/0/001", "/log/tile/0/x", "/log/tile/9/000.p/1", "/log/tile/entries/000.p/0"):
-        assert client.get(wrong).status_code == 404, wrong
 
 
 def test_the_public_is_slowed_down(limited_app, services: Services) -> None:  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,7 +133,8 @@ func Unit(proof, content []byte, issuer ed25519.PublicKey, log note.Verifier) (m
 
 	// 1. The batch statement lies in the body; its firm signed root and size of the batch tree.
 	var body struct {
-		Statement string `json:"statement"`
+		Statement string    `json:"statement"`
+		Subjects  []subject `json:"subjects"`
 	}
 	if err := json.Unmarshal([]byte(entry.Body), &body); err != nil {
 		return nil, err
@@ -156,13 +158,38 @@ func Unit(proof, content []byte, issuer ed25519.PublicKey, log note.Verifier) (m
 		return nil, err
 	}
 
-	// 3. Salt and body open the commitment; version, prev and commitment are the leaf of the log.
+	// 3. Salt and body open the commitment; version, prev, commitment and the subjects' tags are the leaf of the log.
 	commitment := sha256.Sum256(append(entrySalt[:], entry.Body...))
-	logLeaf := append(append([]byte{1}, prev[:]...), commitment[:]...)
+	logLeaf := append(append([]byte{2}, prev[:]...), commitment[:]...)
+	for _, one := range body.Subjects {
+		logLeaf = append(logLeaf, one.tag()...)
+	}
 
 	// 4. The log signed a tree that holds that leaf.
 	_, _, err = Leaf([]byte(unit.LeafProof), logLeaf, log)
 	return payload, err
+}
+
+// subject is what an entry is about, and which entry about it this is.
+type subject struct {
+	name     string
+	sequence uint64
+}
+
+func (s *subject) UnmarshalJSON(data []byte) error {
+	pair := []any{&s.name, &s.sequence}
+	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
+		return errors.New("a subject is a pair")
+	}
+	_, err := hash(s.name)
+	return err
+}
+
+func (s *subject) tag() []byte {
+	name, _ := hash(s.name)
+	text := append([]byte("marchamo subject tag v1\n"), name[:]...)
+	digest := sha256.Sum256(binary.BigEndian.AppendUint64(text, s.sequence))
+	return digest[:16]
 }
 
 // Statement checks a compact JWS of type marchamo-statement+jws and gives its payload.

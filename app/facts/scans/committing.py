@@ -1,0 +1,231 @@
+"""What the ledger says of scans: once a minute one entry commits to those that came in since the one before.
+
+Nobody can drop or change the scan that proves a clone once it is committed to, the registry included. The tree is
+salted: its root tells nobody what was scanned, and the proof of one scan reveals no other. Which scans are new follows
+from the order of their arrival, which no late one can pass (`ScanStore.settled`), and not from anybody's clock.
+"""
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.accounts import service as accounts
+from app.core.clock import now_ms, to_iso
+from app.core.errors import Conflict
+from app.core.sealing import Sealer
+from app.core.services import Services
+from app.facts.models import scan_commitments
+from app.facts.scans.open import open_scan_store
+from app.facts.scans.scan import Scan, ScanStore, scan_number
+from ledger.errors import LedgerError, LogFrozen
+from ledger.leaf import SECRET_SIZE, SaltedLeaves
+from ledger.strict import encode_base64, encode_json
+from ledger.tiles import BATCH_HEIGHT, TileBuilder
+
+KIND = "scans"
+"""Kind of the entries that commit to scans."""
+ROUND_SECONDS = 60.0
+STOP_SECONDS = 5.0
+MOST_SCANS = 100_000
+"""Scans of one entry; more make several entries."""
+STATEMENT_VERSION = 1
+MARK_SIZE = 16
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Scans of one part of the store: those that arrived behind `after`, up to and including `upto`."""
+
+    part: int
+    after: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The tree over scans: its root (32 bytes), how many, and a mark of each (`scan_commitments.marks`)."""
+
+    root: bytes
+    size: int
+    marks: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One commitment that is about to be made; upto: where it ends in each part, those it does not touch included."""
+
+    number: int
+    tree: Tree
+    stretches: list[Stretch]
+    upto: dict[int, int]
+    secret: bytes
+
+
+def scan_subject(sealer: Sealer) -> bytes:
+    """What all entries about scans are about: whoever knows it sees that none of them is left out."""
+    return accounts.ledger_subject(sealer, "scans", "")
+
+
+@contextmanager
+def regular_commitments(services: Services) -> Iterator[None]:
+    """Commit to what is new, once a minute, in a thread of its own for the length of the block."""
+    stopping = threading.Event()
+
+    def work() -> None:
+        store = open_scan_store(services.settings, services.engine)
+        try:
+            while _commit_or_log(services, store) and not stopping.wait(ROUND_SECONDS):
+                pass
+        finally:
+            store.close()
+
+    thread = threading.Thread(target=work, name="scan commitments", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(STOP_SECONDS)
+
+
+def _commit_or_log(services: Services, store: ScanStore) -> bool:
+    """Commit to what is new; False when the ledger has ended and nothing can be committed to any more."""
+    try:
+        commit_new_scans(services, store)
+    except LogFrozen:
+        logger.warning("the ledger is frozen: it commits to no more scans")
+        return False
+    except (Conflict, LedgerError, SQLAlchemyError, sqlite3.Error, TimeoutError):
+        # The database may be restarting, or another worker was faster: a minute later is soon enough.
+        logger.exception("scans could not be committed to")
+    return True
+
+
+def commit_new_scans(services: Services, store: ScanStore) -> list[int]:
+    """Put entries on the ledger that commit to every scan that no entry commits to yet; returns their indexes.
+
+    Raises Conflict when another worker does the same at this moment, LedgerError, SQLAlchemyError, TimeoutError.
+    """
+    settled = store.settled()
+    done: list[int] = []
+    while True:
+        number, upto = _last(services.engine)
+        stretches = [
+            Stretch(part, upto.get(part, 0), newest)
+            for part, newest in sorted(settled.items())
+            if newest > upto.get(part, 0)
+        ]
+        secret = secrets.token_bytes(SECRET_SIZE)
+        stretches = cut(store, stretches, MOST_SCANS)
+        tree = grow(store, stretches, secret)
+        if tree.size == 0:
+            return done
+        upto.update({stretch.part: stretch.upto for stretch in stretches})
+        done.append(_append(services, _Round(number + 1, tree, stretches, upto, secret)))
+
+
+def grow(store: ScanStore, stretches: list[Stretch], secret: bytes) -> Tree:
+    """Grow the tree over all scans of these stretches."""
+    builder, marks = TileBuilder(BATCH_HEIGHT), bytearray()
+    for number, _, leaf in leaves_of(store, stretches, secret):
+        builder.add(leaf)
+        builder.take_full()
+        marks += number.to_bytes(8, "big") + leaf[:8]
+    return Tree(builder.root(), builder.size, bytes(marks))
+
+
+def cut(store: ScanStore, stretches: list[Stretch], most: int) -> list[Stretch]:
+    """Give the first of these stretches, as far as they hold so many scans."""
+    room = most
+    kept: list[Stretch] = []
+    for stretch in stretches:
+        arrivals = [arrival for arrival, _ in islice(store.arrived(stretch.part, stretch.after, stretch.upto), room)]
+        room -= len(arrivals)
+        if not room:
+            return [*kept, Stretch(stretch.part, stretch.after, arrivals[-1])]
+        kept.append(stretch)
+    return kept
+
+
+def scan_content(scan: Scan, number: int) -> bytes:
+    """Give the bytes of a scan that its leaf commits to: canonical JSON of all that is stored of it."""
+    members: dict[str, Any] = dict(zip(Scan._fields, scan, strict=True))
+    members["offline"] = bool(scan.offline)
+    members["code_digest"] = encode_base64(scan.code_digest)
+    members["number"] = number
+    return encode_json(members)
+
+
+def read_upto(text: str) -> dict[int, int]:
+    """Read the column `upto`; raises ValueError."""
+    members = json.loads(text)
+    if not isinstance(members, dict) or not all(type(arrival) is int for arrival in members.values()):
+        raise ValueError("upto is an object of numbers")
+    return {int(part): arrival for part, arrival in members.items()}
+
+
+def secret_context(number: int) -> str:
+    """What a commitment's sealed secret is for."""
+    return f"scan commitment {number}"
+
+
+def leaves_of(store: ScanStore, stretches: list[Stretch], secret: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give (number, content, leaf hash) of each scan of these stretches, in the order of the tree."""
+    leaves = SaltedLeaves(secret)
+    for stretch in stretches:
+        for arrival, scan in store.arrived(stretch.part, stretch.after, stretch.upto):
+            number = scan_number(stretch.part, arrival)
+            content = scan_content(scan, number)
+            yield number, content, leaves.hash(number, content)
+
+
+def _last(engine: Engine) -> tuple[int, dict[int, int]]:
+    newest = select(scan_commitments.c.number, scan_commitments.c.upto).order_by(scan_commitments.c.number.desc())
+    with engine.connect() as connection:
+        row = connection.execute(newest.limit(1)).first()
+    return (0, {}) if row is None else (row.number, read_upto(row.upto))
+
+
+def _append(services: Services, work: _Round) -> int:
+    now = now_ms()
+    statement = {
+        "v": STATEMENT_VERSION,
+        "kind": KIND,
+        "time": to_iso(now),
+        "number": work.number,
+        "size": work.tree.size,
+        "root": encode_base64(work.tree.root),
+        "stretches": [[stretch.part, stretch.after, stretch.upto] for stretch in work.stretches],
+    }
+    row = {
+        "number": work.number,
+        "committed_at": now,
+        "size": work.tree.size,
+        "root": work.tree.root,
+        "sealed_secret": services.sealer.seal(work.secret, secret_context(work.number)),
+        "upto": encode_json({str(part): arrival for part, arrival in work.upto.items()}).decode("ascii"),
+        "marks": work.tree.marks,
+    }
+
+    def apply(connection: Connection, index: int) -> None:
+        taken = select(scan_commitments.c.number).where(scan_commitments.c.number == work.number)
+        if connection.scalar(taken) is not None:
+            raise Conflict("Another worker committed to these scans.", code="scans_committed")
+        connection.execute(insert(scan_commitments).values(log_index=index, **row))
+
+    entry = accounts.registry_entry(services, scan_subject(services.sealer), statement=statement)
+    index = services.log.append(entry, apply).index
+    logger.info("scans committed to", number=work.number, scans=work.tree.size, log_index=index)
+    return index

@@ -1,0 +1,56 @@
+"""What the product adds to the ledger's own commands: its checks in every audit, and what an erasure has to reach."""
+
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+
+from sqlalchemy import Engine
+
+from app.accounts import service as accounts
+from app.core.config import Settings
+from app.core.sealing import Sealer, load_key_encryption_key
+from app.core.witnesses import load_policy
+from app.facts import service as facts
+from app.facts.scans.open import open_scan_store
+from app.registry import service as registry
+from ledger.audit import ExtraCheck
+from ledger.audit_witnesses import cosignature_check
+from ledger.cli import LedgerContext
+
+NEEDED_BODIES = MappingProxyType(
+    {
+        "batch": "without it no unit of the batch could be proved",
+        "key": "without it nobody could tell which key signed a code or a statement",
+        "organisation": "without it nobody could tell who may issue codes",
+        "product": "without it the product's batches would hang on nothing",
+        "right": "without it nobody could tell who may issue codes",
+        "scans": "without it a scan that was taken away could not be missed; it names nobody",
+    }
+)
+"""Kinds of entry whose bodies are not erased, and why (docs/decisions/0007-what-can-be-erased.md)."""
+
+
+def product_checks(settings: Settings, engine: Engine, sealer: Sealer) -> tuple[ExtraCheck, ...]:
+    """Give the product's checks, in the order in which a fault is best understood."""
+    return (
+        accounts.check_statements,
+        accounts.organisation_check(sealer),
+        accounts.key_check(sealer),
+        accounts.right_check(sealer),
+        registry.product_check(sealer),
+        registry.batch_check(sealer),
+        facts.event_check(registry.subjects_of(sealer)),
+        facts.scan_check(sealer, partial(open_scan_store, settings, engine)),
+        cosignature_check(load_policy(settings)),
+    )
+
+
+def with_product(context: LedgerContext, settings: Settings) -> LedgerContext:
+    """Give the commands' context with the product's checks and what erasing means for it."""
+    sealer = Sealer(load_key_encryption_key(settings))
+    return replace(
+        context,
+        extra_checks=product_checks(settings, context.engine, sealer),
+        copies=(facts.EVENT_BODIES,),
+        needed=NEEDED_BODIES,
+    )
