@@ -101,7 +101,7 @@ def test_the_wheel_holds_what_is_no_module(packed: set[str]) -> None:
         "scanners/codes/gs1-syntax-dictionary.NOTICE.txt",
     ):
         assert path in packed
-    assert any(re.fullmatch(r"app/migrations/versions/0001\w*\.py", path) for path in packed)
+    assert any(re.fullmatch(r"app/migrations/versions/0002\w*\.py", path) for path in packed)
 
 
 def test_the_wheel_holds_nothing_else(packed: set[str]) -> None:
@@ -146,7 +146,9 @@ def test_a_lock_satisfies_what_the_project_asks_for(lock: str, extras: list[str]
     for wanted in _wanted(extras):
         versions = pinned.get(canonicalize_name(wanted.name), set())
         assert versions, f"{wanted.name} is not in {lock}: make lock"
-        assert all(wanted.specifier.contains(version, prereleases=True) for version in versions), f"{wanted}: make lock"
+        fits = [wanted.specifier.contains(version, prereleases=True) for version in versions]
+        # What is asked for by platform may be pinned in several versions, each for its own.
+        assert any(fits) if wanted.marker else all(fits), f"{wanted}: make lock"
 
 
 def test_the_service_runs_on_the_versions_that_are_tested() -> None:
@@ -196,7 +198,7 @@ def test_settings_named_by_the_container_files_exist() -> None:
     for name in ("Dockerfile", "compose.yaml", "docs/operations.md"):
         text = (ROOT / name).read_text("utf-8")
         named = set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", text))
-        assert named - known - {"MARCHAMO_SERVER", "MARCHAMO_API_KEY"} == set(), name
+        assert named - known - {"MARCHAMO_SERVER", "MARCHAMO_API_KEY", "MARCHAMO_STATE"} == set(), name
 
 
 # --- what the documents say ---------------------------------------------------------------------------------------
