@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.errors import FormatError, NoteError
-from ledger.log_keys import LogKeys
+from ledger.keys.log_keys import LogKeys
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger.note import NoteSigner, NoteVerifier, check_note_text, open_note, parse_note, sign_note
 from ledger.strict import MAX_INTEGER, decode_base64, decode_decimal, encode_base64

@@ -19,10 +19,10 @@ from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from ledger.edge import Edge
 from ledger.errors import FormatError, LedgerError, LogFrozen, LogUnavailable, NoteError
 from ledger.group import GroupQueue, Ticket
-from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, body_end, body_start, check_subjects, subject_tag
-from ledger.mark_guard import MarkGuard
+from ledger.keys.signers import Signers
+from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, NewEntry, body_end, body_start, check_subjects, subject_tag
+from ledger.mark.guard import MarkGuard
 from ledger.note import open_note
-from ledger.signers import Signers
 from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter, TagRow
 from ledger.strict import encode_base64
 from ledger.subjects import Counts
@@ -40,20 +40,6 @@ PUBLISH_INTERVAL_MS = 1_000
 """A checkpoint is published at most this often."""
 
 Apply = Callable[[Connection, int], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """A statement to be recorded.
-
-    kind and key_id are those of `ledger.leaf.Body`; subjects (32 bytes each) what it is about, ascending and each
-    once; statement is a compact JWS as signed.
-    """
-
-    kind: str
-    subjects: tuple[bytes, ...]
-    statement: bytes
-    key_id: str
 
 
 def statement_key(statement: bytes) -> int:

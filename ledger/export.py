@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.checkpoint import SignedCheckpoint, open_checkpoint
-from ledger.cosigned import CosignedCheckpoints
 from ledger.errors import ForkDetected
 from ledger.log import Log
 from ledger.log_files import LogFiles
-from ledger.map_files import MapFiles
+from ledger.map.files import MapFiles
+from ledger.witnessing.cosigned import CosignedCheckpoints
 
 MAX_CHECKPOINT_FILE = 1_000_000
 
@@ -44,8 +44,8 @@ def export(
 ) -> Exported:
     """Write the log up to its latest published checkpoint into `directory`; with `cosigned` up to the one it gives.
 
-    With `maps` the statements of the subject map too, with which `ledger.monitor` checks it. Raises ForkDetected when
-    the folder holds an earlier export of another history of this log, or of more entries than it has.
+    With `maps` the statements of the subject map too, with which `ledger.map.monitor` checks it. Raises ForkDetected
+    when the folder holds an earlier export of another history of this log, or of more entries than it has.
     """
     _refuse_other_history(log, directory)
     files = LogFiles(log, cosigned)

@@ -181,6 +181,20 @@ def _read_subjects(members: object) -> tuple[tuple[bytes, int], ...]:
     return tuple(subjects)
 
 
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A statement to be recorded.
+
+    kind and key_id are those of `Body`; subjects (32 bytes each) what it is about, ascending and each
+    once; statement is a compact JWS as signed.
+    """
+
+    kind: str
+    subjects: tuple[bytes, ...]
+    statement: bytes
+    key_id: str
+
+
 class SaltedLeaves:
     """Leaf hashes of the units of one batch, salted so that the proof of one unit reveals no sibling.
 

@@ -23,21 +23,20 @@ from ledger.committer import (
     MAX_ENTRIES_A_CALL,
     PUBLISH_INTERVAL_MS,
     Committer,
-    NewEntry,
     Outcome,
     Submission,
 )
 from ledger.edge import TILE_BYTES, TILE_WIDTH, chained_leaves
 from ledger.errors import EntryNotFound, ForkDetected, LogKeyError, LogUnavailable, StorageError
-from ledger.high_water import Finding, HighWaterMark
-from ledger.key_entries import KeyEntry, LogKeyHistory
-from ledger.leaf import FIRST_PREV, Body, Leaf, subject_tag
-from ledger.log_keys import LogKeys
-from ledger.mark_guard import MarkGuard
+from ledger.keys.entries import KeyEntry, LogKeyHistory
+from ledger.keys.log_keys import LogKeys
+from ledger.keys.signers import Signers, always
+from ledger.leaf import FIRST_PREV, Body, Leaf, NewEntry, subject_tag
+from ledger.mark.guard import MarkGuard
+from ledger.mark.high_water import Finding, HighWaterMark
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger.note import NoteSigner, NoteVerifier
 from ledger.proof import format_proof
-from ledger.signers import Signers, always
 from ledger.storage.interface import EntryRow, LogStorage
 from ledger.storage.sql import SqlLogStorage
 from ledger.subjects import Counts

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledger.checkpoint import SignedCheckpoint
-from ledger.cosigned import CosignedCheckpoints
 from ledger.edge import TILE_WIDTH
 from ledger.errors import EntryNotFound
 from ledger.log import Log
 from ledger.tiles import LOG_HEIGHT, parse_tile_path, tile_path, tile_width
+from ledger.witnessing.cosigned import CosignedCheckpoints
 
 ENTRIES = "entries"
 CACHED_BUNDLE_BYTES = 16 * 1024 * 1024

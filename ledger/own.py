@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.committer import NewEntry
+from ledger.leaf import NewEntry
 from ledger.statement import STATEMENT_TYPE, sign_statement
 
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import FormatError, ProofError
+from ledger.keys.log_keys import LogKeys
 from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, Leaf, commitment, unit_leaf_hash
-from ledger.log_keys import LogKeys
 from ledger.merkle import HASH_SIZE, MAX_PATH_LENGTH, verify_inclusion
 from ledger.note import MAX_NOTE_SIZE, NoteVerifier
 from ledger.statement import STATEMENT_TYPE, Statement, read_unverified, verify_statement

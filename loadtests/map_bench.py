@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine as Database
 
 from ledger.log import Log, NewEntry
-from ledger.map_keeper import SubjectMap
+from ledger.map.keeper import SubjectMap
+from ledger.map.state_proof import StateProof, verify_state_proof
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
-from ledger.state_proof import StateProof, verify_state_proof
 from ledger.storage.engine import begin_write, create_database_engine
 from ledger.storage.tables import create_schema
 from loadtests import machine, servers

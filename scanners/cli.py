@@ -21,8 +21,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ledger.log_keys import fingerprint
-from ledger.trust_root import TrustState
+from ledger.keys.log_keys import fingerprint
+from ledger.keys.trust_root import TrustState
 from scanners.client import ConnectionFailed, Registry
 from scanners.codes.cleaning import clean
 from scanners.codes.errors import CodeError

@@ -21,7 +21,7 @@ from typing import Any
 
 from ledger.checkpoint import Checkpoint
 from ledger.errors import FormatError, LedgerError, ProofError, UnknownKey
-from ledger.log_keys import read_succession
+from ledger.keys.log_keys import read_succession
 from ledger.merkle import MAX_PATH_LENGTH, verify_consistency
 from ledger.note import Note, NoteVerifier, claims, open_note, parse_note
 from ledger.strict import decode_base64, decode_json_object

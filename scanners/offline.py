@@ -10,7 +10,7 @@ would stop stays stopped, since a key id is never given to another key and a fal
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ledger.trust_root import TrustState
+from ledger.keys.trust_root import TrustState
 from scanners.codes.errors import CodeError
 from scanners.codes.reader import ReadCode, read_code
 from scanners.codes.signature import verify_code

@@ -12,12 +12,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import FormatError, LedgerError, UnknownKey
+from ledger.keys.trust_root import TrustState
 from ledger.leaf import Body
 from ledger.note import parse_note
 from ledger.proof import UnitProof, parse_proof, verify_unit_proof
 from ledger.statement import RECEIPT_TYPE, read_key_id, verify_statement
 from ledger.strict import decode_base64, decode_json_object, encode_base64
-from ledger.trust_root import TrustState
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import DOMAIN, decode_signature, signed_message, verify_code

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.note import Note
-from ledger.policy import Policy
+from ledger.witnessing.policy import Policy
 
 
 class ProofRefused(Exception):

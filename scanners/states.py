@@ -2,7 +2,7 @@
 
 The subject under which the ledger keeps a unit's events is computed here, from the salt in the unit's own proof, and
 that of the batch is read from the batch's statement, to which the unit's proof leads. So an answer about other goods is
-refused, and one from which an event is missing can not be made (`ledger.state_proof`). A bundle about a batch or an
+refused, and one from which an event is missing can not be made (`ledger.map.state_proof`). A bundle about a batch or an
 organisation alone has no unit to start from: it is recognised by its first entry, the registration of that name.
 
 What is *not* said: entries recorded after the map was stated. The facts name the entry and the time up to which nothing
@@ -15,9 +15,9 @@ from typing import Any
 
 from ledger.errors import FormatError
 from ledger.leaf import Body
+from ledger.map.state_proof import State, StateEntry, StateProof, unit_subject, verify_state_proof
 from ledger.note import parse_note
 from ledger.proof import UnitProof
-from ledger.state_proof import State, StateEntry, StateProof, unit_subject, verify_state_proof
 from ledger.statement import STATEMENT_TYPE, Statement, verify_statement
 from scanners.proved import ProofRefused, Proved, witnessed
 from scanners.trust import TrustList

@@ -2,7 +2,7 @@
 
 It is the JSON document that the registry serves at ``/v1/trust``: hosts of the registry's codes, the keys of its log,
 and the public keys under which codes, batch statements and receipts are signed. It is signed by the log's keys, ends at
-a stated time, and only a list that the one before vouches for may follow it (`ledger.trust_root`). Whoever takes a
+a stated time, and only a list that the one before vouches for may follow it (`ledger.keys.trust_root`). Whoever takes a
 first list decides whom to trust: compare the fingerprint of the log's key with one that you got in another way.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import LedgerError
-from ledger.log_keys import LogKeys
-from ledger.policy import Policy
+from ledger.keys.log_keys import LogKeys
+from ledger.keys.trust_root import HEADER, SIGNATURE, TrustRoot, TrustState, keys_from_members
 from ledger.strict import MAX_INTEGER, decode_base64, decode_json_object
-from ledger.trust_root import HEADER, SIGNATURE, TrustRoot, TrustState, keys_from_members
+from ledger.witnessing.policy import Policy
 from scanners.codes.errors import CodeError
 from scanners.codes.signature import load_public_key
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger.log_keys import LogKeys, sign_succession
+from ledger.keys.log_keys import LogKeys, sign_succession
+from ledger.keys.trust_root import HEADER, document_digest, keys_to_members
 from ledger.note import NoteSigner, sign_note
 from ledger.strict import encode_base64
-from ledger.trust_root import HEADER, document_digest, keys_to_members
 from scanners.trust import TrustList
 
 NOW = 1_795_000_000_000

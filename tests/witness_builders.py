@@ -20,12 +20,12 @@ from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import ED25519_COSIGNATURE, CosignatureSigner
 from ledger.errors import TransportError
 from ledger.note import Note, parse_note
-from ledger.policy import Group, LogVerifier, Policy, Witness
-from ledger.transport import HttpTransport
 from ledger.witness.application import WitnessApplication
 from ledger.witness.cosigner import Answer, Cosigner
 from ledger.witness.protocol import AddCheckpoint
 from ledger.witness.state import WitnessState
+from ledger.witnessing.policy import Group, LogVerifier, Policy, Witness
+from ledger.witnessing.transport import HttpTransport
 from tests.small_log import ORIGIN, signer
 
 NOW = 1_700_000_000

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from app.core.clock import to_iso
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import Stated, Stretch, stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import Stated, Stretch, stretches
 
 MISSING = object()
 """Stands for a member that a statement does not have; equal to nothing that a row could say."""

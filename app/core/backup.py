@@ -21,7 +21,7 @@ from ledger.backup.manifest import Progress
 from ledger.checkpoint import Checkpoint
 from ledger.cli import LedgerContext
 from ledger.errors import LedgerError
-from ledger.high_water import Finding, HighWaterMark
+from ledger.mark.high_water import Finding, HighWaterMark
 
 PREFILLED = {"products": 1}
 """Rows that the first migration itself makes: the product that stands for cases."""

@@ -12,7 +12,7 @@ from ledger.backup.manifest import read_manifest
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.cli.context import failures
 from ledger.cli.progress import slow_progress
-from ledger.high_water import MarkState
+from ledger.mark.high_water import MarkState
 from ledger.note import NoteVerifier
 
 MAX_NOTE_FILE = 1_000_000

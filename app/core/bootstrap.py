@@ -19,15 +19,15 @@ from app.core.services import Services
 from app.core.witnesses import load_policy
 from ledger.checkpoint import read_unverified_checkpoint
 from ledger.cli import LedgerContext
-from ledger.cosigned import CosignedCheckpoints
-from ledger.high_water import HighWaterMark, MarkState
 from ledger.log import Log
+from ledger.mark.high_water import HighWaterMark, MarkState
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
 from ledger.storage.engine import begin_write
 from ledger.storage.roles import grant_runtime
 from ledger.storage.sql import SqlLogStorage
 from ledger.storage.tables import ledger_checkpoints
+from ledger.witnessing.cosigned import CosignedCheckpoints
 
 logger = structlog.get_logger(__name__)
 

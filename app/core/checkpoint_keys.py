@@ -1,4 +1,4 @@
-"""The keys of the log's checkpoints, as this service keeps them: `ledger.key_rotation.KeyKeeper`.
+"""The keys of the log's checkpoints, as this service keeps them: `ledger.keys.rotation.KeyKeeper`.
 
 The rows say which sizes each key signs. They are read in the transaction that writes a head, so a running process
 signs with a new key from the very entry that names it, without a restart.

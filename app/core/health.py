@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from app.core.authorisation import public
 from app.core.services import services
 from ledger.alarms import count_alarms
-from ledger.high_water import MarkState
+from ledger.mark.high_water import MarkState
 from ledger.storage.tables import ledger_freezes
 
 blueprint = Blueprint("health", __name__)

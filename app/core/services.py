@@ -11,8 +11,8 @@ from app.core.checkpoint_keys import CheckpointKeys
 from app.core.config import Settings
 from app.core.sealing import Sealer
 from app.core.service_keys import KeyPurpose, ServiceKey
-from ledger.cosigned import CosignedCheckpoints
 from ledger.log import Log
+from ledger.witnessing.cosigned import CosignedCheckpoints
 
 
 @dataclass(frozen=True, slots=True)

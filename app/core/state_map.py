@@ -14,7 +14,7 @@ from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from ledger.checkpoint import SignedCheckpoint
 from ledger.errors import LedgerError
-from ledger.map_keeper import SubjectMap
+from ledger.map.keeper import SubjectMap
 from ledger.own import StatementSigner
 
 PUBLISH_SECONDS = 10.0

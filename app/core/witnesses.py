@@ -11,10 +11,10 @@ from app.core.config import Settings
 from app.core.services import Services
 from ledger.alarms import AlarmKind, raise_alarm
 from ledger.errors import PolicyError
-from ledger.policy import Policy, read_policy
 from ledger.storage.sql import SqlLogStorage
-from ledger.transport import HttpTransport, check_url
-from ledger.witnessing import Report, Result, Witnessing
+from ledger.witnessing.client import Report, Result, Witnessing
+from ledger.witnessing.policy import Policy, read_policy
+from ledger.witnessing.transport import HttpTransport, check_url
 
 ROUND_SECONDS = 1.0
 """A checkpoint is published at most once a second; so often are witnesses looked after."""

@@ -18,7 +18,7 @@ from app.transparency.service import LedgerState
 from app.verification.actions import Action
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
 from ledger.alarms import AlarmKind
-from ledger.policy import Witnessed
+from ledger.witnessing.policy import Witnessed
 
 
 class Tone(StrEnum):

@@ -15,7 +15,7 @@ from app.core.clock import now_ms
 from app.core.services import Services
 from app.transparency.service.product import product_checks
 from ledger.audit import audit
-from ledger.audits import AuditRecord, last_audit_of, record_audit
+from ledger.audit.records import AuditRecord, last_audit_of, record_audit
 from ledger.errors import LedgerError
 
 SAMPLE = 1_000

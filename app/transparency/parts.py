@@ -2,7 +2,7 @@
 
 from app.core.services import Services
 from ledger.log_files import LogFiles
-from ledger.map_files import MapFiles
+from ledger.map.files import MapFiles
 
 
 def log_files(services: Services) -> LogFiles:

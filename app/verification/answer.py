@@ -14,8 +14,8 @@ from app.verification.found_unit import FoundUnit
 from app.verification.risk import RiskFinding
 from app.verification.verdict import AskerRole, Authenticity, Risk, Status, Verdict
 from ledger.checkpoint import Checkpoint
-from ledger.policy import Witnessed
 from ledger.strict import encode_base64
+from ledger.witnessing.policy import Witnessed
 from scanners.codes.reader import ReadCode
 
 

@@ -12,9 +12,9 @@ import orjson
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from app.verification.verdict import Verdict
-from ledger.cosigned import CosignedCheckpoint
 from ledger.statement import RECEIPT_TYPE, sign_encoded
 from ledger.strict import encode_base64
+from ledger.witnessing.cosigned import CosignedCheckpoint
 
 RECEIPT_VERSION = 1
 

@@ -7,7 +7,7 @@
 
 A backup is one state of the database. It holds all that the database holds, private salts and sealed keys included; so
 keep it as secret as the database. It does not hold the high-water mark: a mark that went back together with the
-database could not tell that it went back (see `ledger.high_water`).
+database could not tell that it went back (see `ledger.mark.high_water`).
 
 The package knows of the log's own tables only that they are there: whatever else lies in the same database comes
 along, and what lies in further files is named by the caller.

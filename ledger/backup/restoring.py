@@ -1,7 +1,7 @@
 """Put a backup back: into an empty database only, checked before and complete or not at all.
 
 What is put back is the state of the day of the backup. Whether the log may be written from there is not decided here:
-the high-water mark knows whether more was acknowledged since (see `ledger.high_water`).
+the high-water mark knows whether more was acknowledged since (see `ledger.mark.high_water`).
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
-from ledger.adoption import MAX_REASON, Assessment, Silent, Word, ask_witnesses, assess, describe, read_word
-from ledger.adoption import adopt as run_adopt
 from ledger.cli.context import FAULT_FOUND, LedgerContext, OpenContext, cannot_read, failures
-from ledger.high_water import HighWaterMark, MarkState
 from ledger.log import Log
-from ledger.transport import HttpTransport
+from ledger.mark.adoption import MAX_REASON, Assessment, Silent, Word, ask_witnesses, assess, describe, read_word
+from ledger.mark.adoption import adopt as run_adopt
+from ledger.mark.high_water import HighWaterMark, MarkState
+from ledger.witnessing.transport import HttpTransport
 
 MAX_CHECKPOINT_FILE = 1_000_000
 

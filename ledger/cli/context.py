@@ -16,16 +16,16 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit import ExtraCheck
-from ledger.cosigned import CosignedCheckpoints
 from ledger.erasure import BodyCopies
 from ledger.errors import LedgerError, NoteError
-from ledger.high_water import HighWaterMark
-from ledger.key_rotation import KeyKeeper
+from ledger.keys.rotation import KeyKeeper
 from ledger.log import Log
+from ledger.mark.high_water import HighWaterMark
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
-from ledger.policy import Policy
 from ledger.storage.sql import SqlLogStorage
+from ledger.witnessing.cosigned import CosignedCheckpoints
+from ledger.witnessing.policy import Policy
 
 FAULT_FOUND = 1
 CANNOT_READ = 3

@@ -8,7 +8,7 @@ from ledger.checkpoint import SignedCheckpoint
 from ledger.cli.context import LedgerContext, OpenContext, failures
 from ledger.freezing import MAX_REASON
 from ledger.freezing import freeze as run_freeze
-from ledger.map_keeper import SubjectMap
+from ledger.map.keeper import SubjectMap
 
 
 @click.command()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from ledger.cli.context import LedgerContext, OpenContext, cannot_read, failures
-from ledger.key_rotation import MIN_OVERLAP_DAYS, KeyChange, KeyKeeper, moment_text, rotated_at
-from ledger.key_rotation import retire_key as run_retire
-from ledger.key_rotation import rotate_key as run_rotate
-from ledger.log_keys import LogKey, fingerprint
+from ledger.keys.log_keys import LogKey, fingerprint
+from ledger.keys.rotation import MIN_OVERLAP_DAYS, KeyChange, KeyKeeper, moment_text, rotated_at
+from ledger.keys.rotation import retire_key as run_retire
+from ledger.keys.rotation import rotate_key as run_rotate
 
 
 @click.command()

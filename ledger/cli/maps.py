@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.cli.context import FAULT_FOUND, LedgerContext, OpenContext, cannot_read, failures
 from ledger.errors import FormatError, LedgerError
-from ledger.log_keys import LogKeys
-from ledger.map_keeper import SubjectMap
-from ledger.monitor import Fetch, MonitorReport, monitor
+from ledger.keys.log_keys import LogKeys
+from ledger.keys.trust_root import keys_from_members
+from ledger.map.keeper import SubjectMap
+from ledger.map.monitor import Fetch, MonitorReport, monitor
 from ledger.storage.map_sql import MapHead
 from ledger.strict import decode_base64, decode_json_object, encode_base64
-from ledger.trust_root import keys_from_members
 
 ORGANISATION_KEY = "org:"
 """Begins the ids of keys with which organisations sign: those may not state a map."""

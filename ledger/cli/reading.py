@@ -17,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit import KNOWN_CHECKPOINT
 from ledger.audit import audit as run_audit
-from ledger.audit_report import AuditReport, FaultCode
-from ledger.audits import record_audit
+from ledger.audit.records import record_audit
+from ledger.audit.report import AuditReport, FaultCode
 from ledger.cli.context import FAULT_FOUND, OpenContext, failures
 from ledger.export import export as run_export
-from ledger.map_files import MapFiles
+from ledger.map.files import MapFiles
 
 BAR_AFTER_SECONDS = 2.0
 

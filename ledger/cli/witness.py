@@ -9,10 +9,10 @@ import click
 
 from ledger.cli.context import FAULT_FOUND, cannot_read
 from ledger.errors import LedgerError
-from ledger.policy import read_log_verifier
 from ledger.witness.keeping import open_folder, read_keys
 from ledger.witness.serving import check_address, serve
 from ledger.witness.state import utc_text
+from ledger.witnessing.policy import read_log_verifier
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, desc, func, insert, select
 
 from ledger.errors import LedgerError, StorageError
+from ledger.map.subject_map import BUCKETS, MAP_LEVELS, MAP_TILE_WIDTH, MapChange, Record, bucket_of, bucket_range
 from ledger.storage.interface import EntryRow
 from ledger.storage.tables import ledger_entries, ledger_map_heads
-from ledger.subject_map import BUCKETS, MAP_LEVELS, MAP_TILE_WIDTH, MapChange, Record, bucket_of, bucket_range
 from ledger.tiles import Tile
 
 STREAM_BUCKETS = 256

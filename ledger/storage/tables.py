@@ -142,7 +142,7 @@ ledger_audits = Table(
     Column("mode", Text, nullable=False),
     Column("size", _Number, nullable=False, comment="entries of the log when it was audited"),
     Column("ok", _SmallNumber, nullable=False, comment="1 when no fault was found"),
-    Column("report", Text, nullable=False, comment="JSON of ledger.audit_report.AuditReport"),
+    Column("report", Text, nullable=False, comment="JSON of ledger.audit.report.AuditReport"),
     sqlite_strict=True,
 )
 

@@ -16,10 +16,10 @@ from ledger.cosignature import CosignatureSigner
 from ledger.errors import FormatError, NoteError, ProofError
 from ledger.merkle import HASH_SIZE, verify_consistency
 from ledger.note import Note, claims, open_note, parse_note
-from ledger.policy import LogVerifier
 from ledger.strict import decode_base64
 from ledger.witness.protocol import SIZE_TYPE, AddCheckpoint, format_size
 from ledger.witness.state import Evidence, Latest, StateWriter, WitnessState
+from ledger.witnessing.policy import LogVerifier
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 

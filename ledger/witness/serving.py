@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from ledger.errors import WitnessError
-from ledger.policy import read_log_verifier
 from ledger.witness.application import WitnessApplication
 from ledger.witness.cosigner import Cosigner
 from ledger.witness.keeping import open_folder
+from ledger.witnessing.policy import read_log_verifier
 
 THREADS = 4
 _STOP_SECONDS = 5

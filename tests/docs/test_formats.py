@@ -11,10 +11,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.key_entries import rotation
-from ledger.log_keys import SUCCESSION_HEADER, sign_succession
+from ledger.keys.entries import rotation
+from ledger.keys.log_keys import SUCCESSION_HEADER, sign_succession
+from ledger.keys.trust_root import TrustRoot
 from ledger.note import NoteSigner
-from ledger.trust_root import TrustRoot
 from scanners.codes.reader import read_code
 from scanners.proofs import _BUNDLE_MEMBERS
 from scanners.trust import FORMAT, CodeKey, TrustList

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.policy import Policy
-from ledger.transport import HttpTransport
 from ledger.witness.protocol import MAX_REQUEST_SIZE
 from ledger.witness.state import MAX_EVIDENCE
+from ledger.witnessing.policy import Policy
+from ledger.witnessing.transport import HttpTransport
 from tests.serving import COMMAND, environment, free_port, run_command
 from tests.small_log import ORIGIN, signer
 from tests.witness_builders import cosigner_key, request_for, wait_for_witness

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 
 from ledger.audit import audit
 from ledger.checkpoint import open_checkpoint
-from ledger.high_water import MarkState
 from ledger.log import Appended, Log
+from ledger.mark.high_water import MarkState
 from ledger.note import NoteSigner
 from ledger.storage.engine import create_database_engine
 from tests.faults.log_appender import Acknowledgement, high_water, remember

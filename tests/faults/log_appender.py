@@ -21,8 +21,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import LogUnavailable
-from ledger.high_water import HighWaterMark
 from ledger.log import Log
+from ledger.mark.high_water import HighWaterMark
 from ledger.note import NoteSigner
 from ledger.storage.engine import create_database_engine
 from tests.log_builders import ORIGIN, new_entry

@@ -27,7 +27,7 @@ from app.registry.jobs import job_handlers, sweep
 from app.registry.models import units
 from app.registry.service import CommissionRequest
 from ledger.audit import audit
-from ledger.high_water import HighWaterMark
+from ledger.mark.high_water import HighWaterMark
 from ledger.proof import verify_unit_proof
 from scanners.codes.identity import CodeIdentity, CodeKind
 from tests.app.registry.registry_builders import NOTHING, ask, leftovers, make_firm

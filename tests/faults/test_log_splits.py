@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import OperationalError
 
-from ledger.adoption import adopt, assess, read_word
 from ledger.audit import FaultCode, audit
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import AcknowledgedLost, ForkDetected, LogReadOnly, LogUnavailable
-from ledger.high_water import HighWaterMark, MarkState
 from ledger.log import Log
+from ledger.mark.adoption import adopt, assess, read_word
+from ledger.mark.high_water import HighWaterMark, MarkState
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
 from ledger.storage.engine import begin_write, create_database_engine

@@ -17,9 +17,9 @@ import pytest
 
 from ledger.errors import TransportError
 from ledger.note import open_note
-from ledger.transport import Answer, HttpTransport
 from ledger.witness.keeping import STATE_FILE, open_folder
 from ledger.witness.state import WitnessState
+from ledger.witnessing.transport import Answer, HttpTransport
 from tests.serving import COMMAND, environment, free_port
 from tests.small_log import ORIGIN, signer
 from tests.witness_builders import checkpoint_note, make_cosigner, request_for, told, wait_for_witness

@@ -20,20 +20,20 @@ from ledger.errors import (
     ProofError,
     StatementError,
 )
-from ledger.high_water import Mark
-from ledger.key_entries import read_key_entry, rotation
+from ledger.keys.entries import read_key_entry, rotation
+from ledger.keys.log_keys import LogKey, LogKeys, read_succession, sign_succession
+from ledger.keys.trust_root import keys_from_members, keys_to_members
 from ledger.leaf import Body, commitment, subject_tag
-from ledger.log_keys import LogKey, LogKeys, read_succession, sign_succession
-from ledger.map_statement import MAP_KIND, MAP_SUBJECT
+from ledger.map.state_proof import ErasedContent, OpenContent, ShownEntry, StateProof, verify_state_proof
+from ledger.map.statement import MAP_KIND, MAP_SUBJECT
+from ledger.map.subject_map import bucket_of, bucket_path, build_map, decode_bucket, encode_bucket
+from ledger.mark.high_water import Mark
 from ledger.note import NoteSigner
 from ledger.own import OwnKind, StatementSigner
-from ledger.policy import Policy
-from ledger.state_proof import ErasedContent, OpenContent, ShownEntry, StateProof, verify_state_proof
 from ledger.statement import STATEMENT_TYPE, sign_statement
 from ledger.strict import decode_json_object, encode_base64, encode_json
-from ledger.subject_map import bucket_of, bucket_path, build_map, decode_bucket, encode_bucket
-from ledger.trust_root import keys_from_members, keys_to_members
 from ledger.witness.protocol import AddCheckpoint, format_size, parse_size
+from ledger.witnessing.policy import Policy
 from tests.ledger.fuzzing import Target, as_text
 from tests.small_log import ORIGIN, SmallLog, log_of, private_key, signer
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
@@ -19,7 +19,7 @@ MODULES = (
     "statement",
     "strict",
     "cosignature",
-    "log_keys",
+    "keys/log_keys",
 )
 
 
@@ -28,7 +28,7 @@ def test_every_branch_of_the_tree_note_and_proof_modules_is_taken_by_their_own_t
     # In a process of its own: this one has imported the modules already, and may run under another tool.
     environment.pop("PYTEST_XDIST_WORKER", None)
     coverage = [sys.executable, "-m", "coverage"]
-    tests = [f"tests/ledger/test_{module}.py" for module in MODULES]
+    tests = [f"tests/ledger/{path.parent}/test_{path.name}.py" for path in map(PurePosixPath, MODULES)]
     pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", *tests]
     ran = subprocess.run(
         [*coverage, "run", "--branch", "--include=ledger/*", *pytest],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, read_unverified_checkpoint, sign_checkpoint
 from ledger.errors import LogKeyError, NoteError
-from ledger.log_keys import LogKey, LogKeys
+from ledger.keys.log_keys import LogKey, LogKeys
 from ledger.merkle import EMPTY_ROOT
 from ledger.note import NoteSigner, add_signatures, sign_note
 from tests.small_log import ORIGIN, private_key, signer

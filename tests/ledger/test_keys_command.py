@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from ledger.cli import LedgerContext, ledger
+from ledger.keys.log_keys import fingerprint
 from ledger.log import Log
-from ledger.log_keys import fingerprint
 from ledger.note import NoteSigner
 from tests.key_keepers import make_keeper, statement_signer
 from tests.log_builders import ORIGIN, new_entry

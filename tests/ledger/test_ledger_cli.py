@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
 
-from ledger.audits import last_audits
+from ledger.audit.records import last_audits
 from ledger.cli import LedgerContext, ledger, reading
 from ledger.log import Log
 from ledger.note import NoteSigner

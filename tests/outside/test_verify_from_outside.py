@@ -26,7 +26,7 @@ from ledger.note import add_signatures
 from ledger.proof import format_proof, parse_proof
 from ledger.storage.engine import create_database_engine
 from tests import log_builders
-from tests.ledger.map_builders import MappedLog, subject_of
+from tests.ledger.map.map_builders import MappedLog, subject_of
 from tests.log_builders import Clock, prepare_log_database
 from tests.outside.building import skip_when_offline
 from tests.outside.published import publish

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import CosignatureSigner
-from ledger.log_keys import sign_succession
+from ledger.keys.log_keys import sign_succession
 from ledger.merkle import consistency_path, root
 from ledger.note import NoteSigner, add_signatures, parse_note
 from ledger.strict import encode_base64

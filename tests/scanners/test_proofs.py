@@ -18,11 +18,11 @@ from app.core.clock import now_ms
 from ledger.checkpoint import read_unverified_checkpoint
 from ledger.cosignature import CosignatureSigner
 from ledger.errors import FormatError
-from ledger.log_keys import LogKeys
+from ledger.keys.log_keys import LogKeys
 from ledger.note import NoteSigner, Signature
-from ledger.policy import Policy
 from ledger.proof import parse_proof
 from ledger.statement import RECEIPT_TYPE, STATEMENT_TYPE, sign_statement
+from ledger.witnessing.policy import Policy
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import signed_message

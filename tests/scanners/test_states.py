@@ -30,12 +30,12 @@ from app.verification import service as verification
 from app.verification.actions import Action
 from ledger.erasure import erase
 from ledger.leaf import Body, subject_tag
+from ledger.map.state_proof import StateProof
+from ledger.map.subject_map import bucket_of, bucket_path, encode_bucket
 from ledger.own import StatementSigner
-from ledger.state_proof import StateProof
 from ledger.statement import read_unverified
 from ledger.storage.map_sql import MapReader
 from ledger.strict import decode_base64, encode_base64
-from ledger.subject_map import bucket_of, bucket_path, encode_bucket
 from scanners.cli import verify_proof
 from scanners.proofs import ProofRefused, Proved, check_document
 from scanners.trust import TrustList

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.log_keys import LogKeys
+from ledger.keys.log_keys import LogKeys
+from ledger.keys.trust_root import TrustState, keys_to_members
 from ledger.note import NoteVerifier, sign_note
-from ledger.trust_root import TrustState, keys_to_members
 from scanners import trust as trust_module
 from scanners.trust import TrustError, TrustList
 from tests.trust_builders import DAY, NAME, NOW, LogOwner, signed

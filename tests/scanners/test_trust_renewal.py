@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ledger.log_keys import fingerprint
+from ledger.keys.log_keys import fingerprint
 from ledger.note import parse_note
 from ledger.proof import parse_proof
 from scanners import cli

@@ -15,8 +15,8 @@ from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
 from app.core.audit_rows import difference, said, stated_time, strays, within
 from app.core.sealing import Sealer
 from ledger.audit import ExtraCheck
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import Stated, Stretch, stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import Stated, Stretch, stretches
 from ledger.strict import encode_base64
 
 _organisations = OrganisationRow.__table__.c

@@ -13,8 +13,8 @@ from app.accounts.models import OrganisationKeyRow, OrganisationRow
 from app.accounts.vocabulary import OrganisationKeyPurpose
 from app.core.audit_rows import said
 from app.core.service_keys import KeyPurpose, ServiceKeyRow
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import Stated, stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import Stated, stretches
 from ledger.errors import StatementError
 from ledger.statement import STATEMENT_TYPE, verify_statement
 

@@ -13,8 +13,8 @@ from app.facts.models import scan_commitments
 from app.facts.scans.committing import KIND, MARK_SIZE, Stretch, grow, read_upto, scan_subject, secret_context
 from app.facts.scans.scan import PART_BITS, ScanStore
 from ledger.audit import ExtraCheck
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import Stated, stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import Stated, stretches
 from ledger.strict import encode_base64
 
 NAMED = 20

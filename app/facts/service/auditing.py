@@ -14,8 +14,8 @@ from app.facts.models import EventRow, event_units
 from app.facts.service.auditing_states import check_narrowly, check_states
 from app.facts.vocabulary import EVENT_RULES, EventKind
 from ledger.audit import ExtraCheck
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import Stated, stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import Stated, stretches
 from ledger.strict import encode_json
 
 EVENTS = "event"

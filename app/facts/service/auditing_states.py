@@ -16,7 +16,7 @@ from app.facts.lifecycle import LifeEvent, UnitState, fold
 from app.facts.models import EventRow, batch_states, event_units, unit_states
 from app.facts.service.projections import CHUNK, batch_lives, batch_row, life_of, unit_lives, unit_row
 from app.facts.vocabulary import EventKind
-from ledger.audit_report import Fault
+from ledger.audit.report import Fault
 
 
 def check_states(connection: Connection) -> Iterator[Fault]:

@@ -491,7 +491,7 @@ def upgrade() -> None:
             nullable=False,
             comment="1 when no fault was found",
         ),
-        sa.Column("report", sa.Text(), nullable=False, comment="JSON of ledger.audit_report.AuditReport"),
+        sa.Column("report", sa.Text(), nullable=False, comment="JSON of ledger.audit.report.AuditReport"),
         sa.PrimaryKeyConstraint("number"),
         sqlite_strict=True,
     )

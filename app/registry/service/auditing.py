@@ -15,11 +15,11 @@ from app.registry.service.auditing_units import UnitTree, check_units
 from app.registry.service.proofs import secret_context
 from app.registry.unit_id import POSITION_BITS, batch_of, position_of
 from ledger.audit import ExtraCheck
-from ledger.audit_report import AuditScope, Fault
-from ledger.audit_statements import stretches
+from ledger.audit.report import AuditScope, Fault
+from ledger.audit.statements import stretches
 from ledger.errors import LedgerError
 from ledger.leaf import SaltedLeaves
-from ledger.state_proof import unit_subject
+from ledger.map.state_proof import unit_subject
 from ledger.strict import encode_base64
 from ledger.tiles import BATCH_HEIGHT, tree_root
 from scanners.codes.errors import CodeError

@@ -16,7 +16,7 @@ from app.registry.models import batch_tiles
 from app.registry.unit_id import pack
 from app.registry.unit_store import serials_of_batch
 from app.registry.vocabulary import Profile
-from ledger.audit_report import Fault
+from ledger.audit.report import Fault
 from ledger.leaf import SaltedLeaves
 from ledger.tiles import BATCH_HEIGHT, Tile, TileBuilder
 from scanners.codes.identity import CodeKind

@@ -15,8 +15,8 @@ from app.registry.service.batches import find_batch_by_id
 from app.registry.unit_id import position_of
 from app.registry.values import Batch, Unit
 from ledger.leaf import SaltedLeaves
+from ledger.map.state_proof import unit_subject
 from ledger.proof import BatchEntry, UnitProof
-from ledger.state_proof import unit_subject
 from ledger.tiles import BATCH_HEIGHT, inclusion_path
 from scanners.codes.signature import signed_message
 

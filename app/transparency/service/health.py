@@ -13,14 +13,14 @@ from sqlalchemy import Connection, select
 from app.core.services import Services
 from app.transparency.service.growing import Growth, growth
 from ledger.alarms import Alarm, count_alarms, list_alarms
-from ledger.audits import AuditRecord, last_audits
+from ledger.audit.records import AuditRecord, last_audits
 from ledger.checkpoint import SignedCheckpoint
 from ledger.cosignature import CosignatureVerifier
 from ledger.errors import LedgerError
-from ledger.high_water import MarkState
-from ledger.log_keys import LogKeys
-from ledger.policy import Witnessed
+from ledger.keys.log_keys import LogKeys
+from ledger.mark.high_water import MarkState
 from ledger.storage.tables import ledger_checkpoints, ledger_cosignatures, ledger_freezes
+from ledger.witnessing.policy import Witnessed
 
 SHOWN_ALARMS = 20
 SHOWN_AUDITS = 8

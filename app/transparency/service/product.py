@@ -14,7 +14,7 @@ from app.facts import service as facts
 from app.facts.scans.open import open_scan_store
 from app.registry import service as registry
 from ledger.audit import ExtraCheck
-from ledger.audit_witnesses import cosignature_check
+from ledger.audit.witnesses import cosignature_check
 from ledger.cli import LedgerContext
 
 NEEDED_BODIES = MappingProxyType(

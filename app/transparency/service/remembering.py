@@ -20,8 +20,8 @@ from app.transparency.service.proving import consistency_texts
 from ledger.alarms import AlarmKind, raise_alarm
 from ledger.checkpoint import Checkpoint
 from ledger.errors import NoteError
+from ledger.keys.log_keys import LogKeys
 from ledger.log import Log
-from ledger.log_keys import LogKeys
 from ledger.note import NoteVerifier, open_note
 
 MAX_NOTE = 16_384

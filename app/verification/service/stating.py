@@ -18,7 +18,7 @@ from app.core.state_map import subject_map
 from app.registry import service as registry
 from app.verification.service.proving import proof_bundle
 from ledger.errors import EntryNotFound, ProofError
-from ledger.state_proof import unit_subject
+from ledger.map.state_proof import unit_subject
 from ledger.strict import decode_base64
 
 STATE_FORMAT = "marchamo state bundle v1"

@@ -10,8 +10,8 @@ from app.core.clock import now_ms
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from ledger.errors import TrustRootError
+from ledger.keys.trust_root import HEADER, SIGNATURE, TrustRoot, keys_to_members
 from ledger.strict import encode_base64
-from ledger.trust_root import HEADER, SIGNATURE, TrustRoot, keys_to_members
 
 LIFETIME_MS = 90 * 86_400_000
 """How long a trust list may be used: three times the overlap of two keys of the log, and long enough for a voyage."""

@@ -22,7 +22,7 @@ from app.cli import cli
 from app.core.config import Settings
 from app.core.services import Services
 from ledger.audit import audit
-from ledger.high_water import MarkState
+from ledger.mark.high_water import MarkState
 from tests.app.conftest import KEY_ENCRYPTION_KEY, close
 from tests.builders import make_approved_firm
 from tests.databases import Databases

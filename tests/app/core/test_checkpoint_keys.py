@@ -18,7 +18,7 @@ from app.core.service_keys import KeyPurpose, ServiceKeyRow, load_service_keys, 
 from app.core.services import Services
 from ledger.audit import audit
 from ledger.errors import StorageError
-from ledger.key_rotation import KeyChange, retire_key, rotate_key
+from ledger.keys.rotation import KeyChange, retire_key, rotate_key
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner
 from scanners.trust import TrustList

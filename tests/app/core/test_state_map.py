@@ -10,7 +10,7 @@ from app.accounts.service import payload, registry_entry
 from app.core.services import Services
 from app.core.state_map import PUBLISH_SECONDS, MapPublisher, subject_map
 from ledger.errors import LogFrozen, StorageError
-from ledger.map_keeper import SubjectMap
+from ledger.map.keeper import SubjectMap
 from ledger.storage.map_sql import MapHead
 from tests.builders import on_sqlite
 

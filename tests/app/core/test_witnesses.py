@@ -27,12 +27,12 @@ from ledger.alarms import AlarmKind, list_alarms
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import PolicyError
 from ledger.note import NoteSigner, NoteVerifier
-from ledger.policy import KnownLog, Policy
 from ledger.proof import parse_proof
 from ledger.statement import RECEIPT_TYPE, verify_statement
-from ledger.transport import HttpTransport
 from ledger.witness.cosigner import Cosigner
 from ledger.witness.protocol import AddCheckpoint
+from ledger.witnessing.policy import KnownLog, Policy
+from ledger.witnessing.transport import HttpTransport
 from tests.app.conftest import close
 from tests.app.verification.verdict_builders import World, make_world
 from tests.builders import on_sqlite

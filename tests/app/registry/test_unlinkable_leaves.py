@@ -22,8 +22,8 @@ from app.facts import service as facts
 from app.facts.vocabulary import EventKind
 from app.registry import service as registry
 from ledger.leaf import Leaf, subject_tag
+from ledger.map.state_proof import UNIT_SUBJECT, unit_subject
 from ledger.own import OwnKind, own_subject
-from ledger.state_proof import UNIT_SUBJECT, unit_subject
 from scanners.codes.identity import CodeIdentity, CodeKind
 from tests.app.registry.registry_builders import commissioned, make_firm
 from tests.builders import gtin, on_sqlite

@@ -16,9 +16,9 @@ from app.transparency.service import LedgerState, take_memory
 from ledger.alarms import AlarmKind, raise_alarm
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import CosignatureSigner
-from ledger.policy import Policy, Witness
 from ledger.storage.engine import begin_write
 from ledger.storage.tables import ledger_cosignatures, ledger_freezes
+from ledger.witnessing.policy import Policy, Witness
 from tests.app.transparency.transparency_builders import log_signer, with_policy
 from tests.app.verification.verdict_builders import make_world
 from tests.builders import on_sqlite

@@ -11,7 +11,7 @@ from app.accounts.service import payload, registry_entry
 from app.core.clock import now_ms
 from app.core.services import Services
 from app.core.state_map import subject_map
-from ledger.monitor import monitor
+from ledger.map.monitor import monitor
 from ledger.strict import decode_base64
 from scanners.trust import TrustList
 from tests.builders import make_approved_firm, on_sqlite

@@ -13,7 +13,7 @@ from app.core.services import Services
 from app.transparency import auditing
 from app.transparency.auditing import regular_audits, run_due_audits
 from ledger.alarms import list_alarms
-from ledger.audits import AuditRecord, last_audits
+from ledger.audit.records import AuditRecord, last_audits
 from ledger.storage.engine import begin_write
 from tests.app.verification.verdict_builders import make_world
 from tests.builders import on_sqlite

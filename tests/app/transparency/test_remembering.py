@@ -20,7 +20,7 @@ from app.transparency.service.remembering import KNOWN, Memory, take_memory
 from app.verification import service as verification
 from ledger.alarms import count_alarms, list_alarms
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from ledger.key_rotation import retire_key, rotate_key
+from ledger.keys.rotation import retire_key, rotate_key
 from ledger.merkle import verify_consistency
 from ledger.note import NoteSigner
 from ledger.own import StatementSigner

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from app.core.services import Services
-from ledger.cosigned import CosignedCheckpoints
 from ledger.note import NoteSigner
-from ledger.policy import Policy
 from ledger.storage.sql import SqlLogStorage
+from ledger.witnessing.cosigned import CosignedCheckpoints
+from ledger.witnessing.policy import Policy
 
 
 def log_signer(services: Services) -> NoteSigner:

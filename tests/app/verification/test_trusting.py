@@ -14,9 +14,9 @@ from app.core.services import Services
 from app.verification.service import trusting
 from app.verification.service.trusting import LIFETIME_MS
 from ledger.errors import TrustRootError
-from ledger.key_rotation import MIN_OVERLAP_DAYS
-from ledger.policy import Policy
-from ledger.trust_root import TrustRoot, TrustState
+from ledger.keys.rotation import MIN_OVERLAP_DAYS
+from ledger.keys.trust_root import TrustRoot, TrustState
+from ledger.witnessing.policy import Policy
 from scanners.trust import TrustList
 from tests.app.conftest import close
 from tests.builders import on_sqlite

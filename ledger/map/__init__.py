@@ -1,0 +1,1 @@
+"""The subject map: what makes an answer provably complete, and what follows from it."""

@@ -1,0 +1,1 @@
+"""The high-water mark: what keeps a restored database from becoming a second history."""
