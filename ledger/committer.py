@@ -195,7 +195,7 @@ class Committer:
         try:
             self._mark.acknowledge(edge.size, edge.root)
         except LogUnavailable as error:
-            raise _not_marked() from error
+            raise _not_marked(error) from error
         # A crash here loses answers as well; the mark knows of entries that nobody was told of, which does no harm.
         self._counts.remember(additions.counts)
         if published:
@@ -357,9 +357,9 @@ def _not_recorded() -> LogUnavailable:
     return LogUnavailable("the log could not be written; nothing was recorded", fix="Submit the same statement again.")
 
 
-def _not_marked() -> LogUnavailable:
+def _not_marked(error: LogUnavailable) -> LogUnavailable:
     return LogUnavailable(
-        "the log's high-water mark could not be written: the statement is recorded, but nothing was acknowledged",
+        f"{error.message}; the statement is recorded",
         fix="Submit the same statement again when the mark can be written: it gives its place.",
     )
 

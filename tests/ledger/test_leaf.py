@@ -196,7 +196,7 @@ def test_a_body_in_another_spelling_is_refused(change: Any) -> None:
 
 def test_a_body_too_large_is_refused_though_well_formed() -> None:
     with pytest.raises(FormatError, match="at most"):
-        Body.from_bytes(body(statement=b"a.b." + b"c" * 131_072).to_bytes())
+        Body.from_bytes(body(statement=b"a.b." + b"c" * 262_144).to_bytes())
 
 
 def test_a_commitment_opens_only_with_its_own_salt_and_body() -> None:

@@ -277,7 +277,7 @@ def test_no_changed_character_of_a_unit_proof_passes(data: st.DataObject) -> Non
         {"batch_entry": []},
         {"batch_entry": {"salt": encode_base64(bytes(32))}},
         {"batch_entry": {"salt": encode_base64(bytes(32)), "body": "é"}},
-        {"batch_entry": {"salt": encode_base64(bytes(32)), "body": "x" * 200_000}},
+        {"batch_entry": {"salt": encode_base64(bytes(32)), "body": "x" * 300_000}},
         {"batch_entry": {"salt": encode_base64(bytes(32)), "body": "{}", "more": 1}},
         {"prev": encode_base64(bytes(33))},
         {"leaf_proof": None},

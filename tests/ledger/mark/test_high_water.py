@@ -367,12 +367,14 @@ def test_kill_at_random_moments_never_loses_an_acknowledged_mark(mark: HighWater
         child = os.fork()
         if child == 0:
             try:
+                os.write(writable, acknowledged.to_bytes(8, "big"))
                 for size in range(acknowledged + 1, acknowledged + 1_000_000):
                     mark.advance(size, root_of(size))
                     os.write(writable, size.to_bytes(8, "big"))
             finally:
                 os._exit(1)
         os.close(writable)
+        assert os.read(readable, 8), f"seed {seed}: the child did not start"
         time.sleep(moments.uniform(0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
