@@ -67,7 +67,11 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="marchamo")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Marchamo: an open registry of signed codes that anybody can check."""
+    """Marchamo: an open registry of signed codes that anybody can check.
+
+    Exit codes: 0 done; 1 the answer is no (a fault, a refusal, a bad verdict); 2 wrong usage; 3 something that was
+    needed could not be read or reached.
+    """
     context.obj = _open_ledger  # what the `ledger` commands ask for, when they do
 
 

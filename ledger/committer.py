@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -17,11 +17,22 @@ from sqlalchemy import Connection
 
 from ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from ledger.edge import Edge
-from ledger.errors import FormatError, LedgerError, LogFrozen, LogUnavailable, NoteError
+from ledger.errors import ForkDetected, FormatError, LedgerError, LogFrozen, LogUnavailable, NoteError, StorageError
 from ledger.group import GroupQueue, Ticket
 from ledger.keys.signers import Signers
-from ledger.leaf import MAX_BODY_SIZE, SALT_SIZE, Body, NewEntry, body_end, body_start, check_subjects, subject_tag
+from ledger.leaf import (
+    MAX_BODY_SIZE,
+    SALT_SIZE,
+    TAG_SIZE,
+    Body,
+    NewEntry,
+    body_end,
+    body_start,
+    check_subjects,
+    subject_tag,
+)
 from ledger.mark.guard import MarkGuard
+from ledger.merkle import HASH_SIZE
 from ledger.note import open_note
 from ledger.storage.interface import CheckpointRow, EntryRow, Head, LogStorage, LogWriter, TagRow
 from ledger.strict import encode_base64
@@ -94,6 +105,8 @@ class _Group:
     """Statement -> index, of those recorded before and of those of this group so far."""
     counts: dict[bytes, int]
     """Subject -> how many entries there are about it."""
+    doubtful: frozenset[bytes]
+    """Subjects under which something is filed that no entry bears."""
     rows: list[EntryRow] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     """Of each row, what its leaf says besides `prev`."""
@@ -170,7 +183,7 @@ class Committer:
             # A crash up to COMMIT loses nothing: no row is visible and nobody was told anything.
             head = writer.head()
             before = self._edge.advanced(writer, head)
-            self._mark.begin(before.size, before.root)
+            self._mark.begin(before, writer)
             edge = before.copy()
             frozen = writer.frozen()  # asked before the group can freeze it
             additions = self._collect(writer, group, edge.size)
@@ -193,7 +206,7 @@ class Committer:
         # From here on the group is durable. A crash now loses only the answers; asking again gives them.
         self._advance_to(edge)
         try:
-            self._mark.acknowledge(edge.size, edge.root)
+            self._mark.acknowledge(edge)
         except LogUnavailable as error:
             raise _not_marked(error) from error
         # A crash here loses answers as well; the mark knows of entries that nobody was told of, which does no harm.
@@ -206,16 +219,21 @@ class Committer:
     def _collect(self, writer: LogWriter, group: list[Submission], base: int) -> _Group:
         """Decide the index of each entry, run what its caller wants done with it, and build the rows."""
         subjects = {subject for ticket in group for entry in ticket.entries for subject in entry.subjects}
+        recorded = _find(writer, {statement: key for ticket in group for statement, key in _statements(ticket)}, base)
+        counts = self._counts.look_up(subjects, writer.find_tags)
         additions = _Group(
             base=base,
-            known=_find(writer, {statement: key for ticket in group for statement, key in _statements(ticket)}),
-            counts=self._counts.look_up(subjects, writer.find_tags),
+            known={statement: row.entry for statement, row in recorded.items()},
+            counts=counts,
+            doubtful=_doubtful(writer, counts, base),
         )
         if any(ticket.apply for ticket in group):
             writer.keep()
         for submission in group:
             submission.outcomes = []
-            if submission.apply is None:
+            if any(subject in additions.doubtful for entry in submission.entries for subject in entry.subjects):
+                submission.error = _wrongly_filed()
+            elif submission.apply is None:
                 submission.outcomes = [_add(submission, at, additions) for at in range(len(submission.entries))]
             elif (first := additions.known.get(submission.entries[0].statement)) is not None:
                 submission.outcomes = [Outcome(first, duplicate=True)]
@@ -245,21 +263,27 @@ class Committer:
         try:
             with self._storage.writing() as writer:
                 edge = Edge.load(writer, writer.head())
-                self._mark.begin(edge.size, edge.root)
-                known = _find(writer, statements)
+                self._mark.begin(edge, writer)
+                known = _find(writer, statements, edge.size)
                 checkpoint = self.sign(edge, writer.connection)
-            self._mark.acknowledge(edge.size, edge.root)
+                if any(ticket.publish for ticket in group):
+                    self._publish(writer, checkpoint, int(self._clock() * 1000), force=True)
+            self._mark.acknowledge(edge)
         except Exception:  # the database is out of reach; the first cause is the one to tell
             # Our own errors are raised before COMMIT, so they leave no doubt.
             _refuse(group, cause if isinstance(cause, LedgerError) else _outcome_unknown(), cause)
             return
         self._advance_to(edge)
         for submission in group:
-            places = [known.get(entry.statement) for entry in submission.entries]
-            if submission.error is None and None not in places:
-                if places != [outcome.index for outcome in submission.outcomes]:
-                    # Recorded by an earlier call, not by the group that failed.
-                    submission.outcomes = [Outcome(place, duplicate=True) for place in places if place is not None]
+            rows = [known[entry.statement] for entry in submission.entries if entry.statement in known]
+            if submission.error is None and len(rows) == len(submission.entries):
+                outcomes = zip(rows, submission.salts, submission.outcomes, strict=False)
+                ours = len(submission.outcomes) == len(rows) and all(
+                    row.entry == outcome.index and (outcome.duplicate or row.salt == salt)
+                    for row, salt, outcome in outcomes
+                )
+                if not ours:  # recorded by another call, not by the group that failed
+                    submission.outcomes = [Outcome(row.entry, duplicate=True) for row in rows]
                 submission.checkpoint = checkpoint
             else:
                 _refuse([submission], cause if isinstance(cause, LedgerError) else _not_recorded(), cause)
@@ -317,19 +341,54 @@ def _body_start(entry: NewEntry) -> bytes:
     return start
 
 
-def _find(writer: LogWriter, statements: dict[bytes, int]) -> dict[bytes, int]:
-    """Give the index of each statement that is recorded. Keys may collide, so the statements are compared."""
+def _find(writer: LogWriter, statements: dict[bytes, int], size: int) -> dict[bytes, EntryRow]:
+    """Give the entry of each statement that is recorded. Keys may collide, so the statements are compared.
+
+    What lies beyond the head, at `size`, is no entry of the log, whoever put it there.
+    """
     by_key: dict[int, list[bytes]] = {}
     for statement, key in statements.items():
         by_key.setdefault(key, []).append(statement)
-    found: dict[bytes, int] = {}
-    for key, index in writer.find_statements(by_key):
-        row = writer.entries(index, index + 1)[0]
-        for statement in by_key[key]:
+    key_of = {index: key for key, index in writer.find_statements(by_key) if index < size}
+    found: dict[bytes, EntryRow] = {}
+    for row in writer.entries_at(sorted(key_of)):
+        for statement in by_key[key_of[row.entry]]:
             # An erased body can no longer be compared; its key speaks for it.
             if row.erased or Body.from_bytes(row.body).statement == statement:
-                found.setdefault(statement, index)
+                found.setdefault(statement, row)
     return found
+
+
+def _doubtful(writer: LogWriter, counts: Mapping[bytes, int], size: int) -> frozenset[bytes]:
+    """Give the subjects whose last tag is filed under an entry that does not bear it.
+
+    Whoever may add a tag to the database could else have a later entry counted past it, and left out of every answer.
+    """
+    last = {subject_tag(subject, count - 1): subject for subject, count in counts.items() if count}
+    if not last:
+        return frozenset()
+    filed = writer.find_tags(list(last))
+    if any(index >= size for index in filed.values()) and (head := writer.head()) and head.size > size:
+        raise ForkDetected(
+            f"another writer extended the log beyond size {size} while this one held its lock",
+            fix="Look for a second service that writes to this database without the log's lock.",
+        )
+    rows = {row.entry: row for row in writer.entries_at(sorted({index for index in filed.values() if index < size}))}
+    borne = {
+        tag for tag, index in filed.items() if index in rows and tag in _tags_in(rows[index].content()[HASH_SIZE:])
+    }
+    return frozenset(subject for tag, subject in last.items() if tag not in borne)
+
+
+def _tags_in(tags: bytes) -> Iterator[bytes]:
+    return (tags[at : at + TAG_SIZE] for at in range(0, len(tags), TAG_SIZE))
+
+
+def _wrongly_filed() -> StorageError:
+    return StorageError(
+        "something is filed about this subject that no entry says; nothing more is recorded about it",
+        fix="Run `marchamo ledger audit --full`: a tag was added or moved in the database.",
+    )
 
 
 def _statements(submission: Submission) -> Iterable[tuple[bytes, int]]:

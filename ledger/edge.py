@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 
-from ledger.errors import StorageError
+from ledger.errors import EntryNotFound, ForkDetected, ProofError, StorageError
 from ledger.leaf import FIRST_PREV, Leaf
-from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_append
+from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_append, verify_consistency
 from ledger.storage.interface import Head, LogReader
-from ledger.tiles import LOG_HEIGHT, Tile, TileBuilder
+from ledger.tiles import LOG_HEIGHT, ReadTile, Tile, TileBuilder, consistency_path, tree_root
 from ledger.tiles import peaks as tile_peaks
 
 TILE_WIDTH = 1 << LOG_HEIGHT
@@ -27,11 +27,17 @@ _LEAF_START = b"\x00\x02"  # the RFC 6962 leaf prefix and the version of our lea
 
 
 class Edge:
-    """The log at one size: the builder that can extend it, and the hash of the last leaf."""
+    """The log at one size: the builder that can extend it, and the hash of the last leaf.
 
-    def __init__(self, builder: TileBuilder, last: bytes) -> None:
+    Edges of one `lineage` are states of one history: each was made by extending another. An edge that is read afresh
+    begins a lineage, so that whatever is remembered of the log counts only beside the lineage it was learned in: the
+    database may have been exchanged meanwhile.
+    """
+
+    def __init__(self, builder: TileBuilder, last: bytes, lineage: object | None = None) -> None:
         self._builder = builder
         self.last = last
+        self.lineage = object() if lineage is None else lineage
 
     @classmethod
     def empty(cls) -> Edge:
@@ -63,12 +69,24 @@ class Edge:
         return edge
 
     def advanced(self, reader: LogReader, head: Head | None) -> Edge:
-        """Give the edge at `head`, which another process may have written; itself when nothing changed."""
+        """Give the edge at `head`, which another process may have written; itself when nothing changed.
+
+        What is larger extends this edge, by its entries or by a proof from the tiles; else StorageError or
+        ForkDetected is raised. For what is smaller there is no telling: an edge of another lineage is given.
+        """
         size = 0 if head is None else head.size
         if size == self.size and (head is None or head.root == self.root):
             return self
-        if head is None or size < self.size or size - self.size > MAX_CATCH_UP:
+        if head is None or size < self.size:
             return Edge.load(reader, head)
+        if size - self.size > MAX_CATCH_UP:
+            later = Edge.load(reader, head)
+            if later.root_at(self.size, reader) != self.root:
+                raise ForkDetected(
+                    f"the first {self.size} entries in the database are not those that this process has read there",
+                    fix="The database was exchanged for another. Look for what did it before anything is appended.",
+                )
+            return later
         edge = self.copy()
         edge.extend(_contents(reader, self.size, size))
         edge.take_full()  # the other process has stored them
@@ -77,7 +95,7 @@ class Edge:
 
     def copy(self) -> Edge:
         """Copy, to grow the copy."""
-        return Edge(self._builder.copy(), self.last)
+        return Edge(self._builder.copy(), self.last, self.lineage)
 
     @property
     def size(self) -> int:
@@ -102,13 +120,30 @@ class Edge:
 
         It shares nothing with the builder that made `root` but the hash function.
         """
-
-        def read_tile(level: int, index: int, width: int) -> bytes:
-            partial = self.partial(level, index)
-            return (_tile(reader, level, index) if partial is None else partial)[: width * HASH_SIZE]
-
-        peaks = tile_peaks(read_tile, LOG_HEIGHT, self.size)
+        peaks = tile_peaks(self._tiles(reader), LOG_HEIGHT, self.size)
         verify_append(old_size=self.size, old_root=self.root, peaks=peaks, leaves=leaves, new_root=root)
+
+    def root_at(self, size: int, reader: LogReader) -> bytes:
+        """Give the root (32 bytes) over the first `size` entries, proved to lead to the root of this edge.
+
+        `reader` holds the full tiles. Raises EntryNotFound for a size beyond this edge, StorageError when the tiles are
+        not those of this edge.
+        """
+        if size > self.size:
+            raise EntryNotFound(f"the log has fewer than {size} entries")
+        if size in {0, self.size}:
+            return self.root if size else EMPTY_ROOT
+        read_tile = self._tiles(reader)
+        root = tree_root(read_tile, LOG_HEIGHT, size)
+        path = consistency_path(read_tile, LOG_HEIGHT, size, self.size)
+        try:
+            verify_consistency(old_size=size, new_size=self.size, old_root=root, new_root=self.root, path=path)
+        except ProofError:
+            raise StorageError(
+                f"the tiles do not lead from size {size} to the root at size {self.size}",
+                fix="Run `marchamo ledger audit --full` to name the tile; do not append before it is understood.",
+            ) from None
+        return root
 
     def take_full(self) -> list[Tile]:
         """Hand over the full tiles completed since the last call."""
@@ -121,6 +156,15 @@ class Edge:
     @cached_property
     def _partials(self) -> dict[tuple[int, int], bytes]:
         return {(tile.level, tile.index): tile.data for tile in self._builder.finish()}
+
+    def _tiles(self, reader: LogReader) -> ReadTile:
+        """Read the tiles of this edge: the full ones from storage, those at the right from memory."""
+
+        def read_tile(level: int, index: int, width: int) -> bytes:
+            partial = self.partial(level, index)
+            return (_tile(reader, level, index) if partial is None else partial)[: width * HASH_SIZE]
+
+        return read_tile
 
     def _require(self, head: Head) -> None:
         if self.root != head.root:

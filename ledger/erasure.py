@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy import Connection, Engine, insert, update
 
-from ledger.errors import EntryNotFound, StateRefused
-from ledger.log import Appended, Log
+from ledger.errors import EntryNotFound, ProofError, StateRefused, StorageError
+from ledger.log import Log, StoredEntry
+from ledger.merkle import verify_inclusion
 from ledger.own import OwnKind, StatementSigner
+from ledger.storage.sweeping import overwrite_freed_rows, require_sweeper, sweep
 from ledger.storage.tables import ledger_entries, ledger_erasures
 
 MAX_REASON = 500
@@ -32,6 +33,17 @@ class BodyCopies:
     erase: Callable[[Connection, int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure came to. index: of the entry that says so.
+
+    kept: what kept the database from overwriting its old row at once; None when it is gone. `sweep_erased` tries again.
+    """
+
+    index: int
+    kept: str | None
+
+
 def erase(
     log: Log,
     engine: Engine,
@@ -42,15 +54,19 @@ def erase(
     copies: Sequence[BodyCopies] = (),
     needed: Mapping[str, str] = _NOTHING,
     clock: Callable[[], float] = time.time,
-) -> Appended[None]:
-    """Erase body and salt of entry `index`, and log that; returns the acknowledgement of the entry that says so.
+) -> Erased:
+    """Erase body and salt of entry `index`, and log that.
 
     `copies` are erased in the same transaction. `needed` names the kinds of entry whose bodies the product cannot do
     without, each with a sentence that says why. Raises EntryNotFound, and StateRefused for what is erased already, is
-    needed, or is the ledger's own: without those nobody could check the log. Copies in backups are not reached.
+    needed, or is the ledger's own: without those nobody could check the log. Raises StorageError for a row that is not
+    the one in the tree, which is evidence, and RoleRefused where another role owns the tables. Copies in backups are
+    not reached.
     """
     if not 1 <= len(reason) <= MAX_REASON:
         raise ValueError(f"the reason has 1 to {MAX_REASON} characters")
+    tables = _tables(copies)
+    require_sweeper(engine, tables)
     stored = log.entry(index)
     if stored.body is None:
         raise StateRefused(f"the body of entry {index} was erased before")
@@ -58,12 +74,12 @@ def erase(
         raise StateRefused(f"entry {index} is the ledger's own ({stored.body.kind}): it is needed to check the log")
     if (why := needed.get(stored.body.kind)) is not None:
         raise StateRefused(f"entry {index} is of kind {stored.body.kind} and stays: {why}")
+    _require_in_tree(log, stored)
     remains = stored.leaf.commitment + b"".join(stored.leaf.tags)
 
     def apply(connection: Connection, own_index: int) -> None:
         connection.execute(insert(ledger_erasures).values(index=index, erased_by=own_index))
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        overwrite_freed_rows(connection)
         done = connection.execute(
             update(ledger_entries)
             .where(ledger_entries.c.index == index, ledger_entries.c.salt.is_not(None))
@@ -76,15 +92,26 @@ def erase(
 
     statement = signer.entry(OwnKind.ERASED, {"index": index, "reason": reason}, at_ms=int(clock() * 1000))
     appended = log.append(statement, apply)
-    _sweep(engine, ["ledger_entries", *(copy.table for copy in copies)])
-    return appended
+    return Erased(appended.index, sweep(engine, tables))
 
 
-def _sweep(engine: Engine, tables: Sequence[str]) -> None:
-    """Have the database overwrite what it keeps of the old row: SQLite's write-ahead log, PostgreSQL's dead rows."""
-    with engine.connect() as connection:
-        driver: Any = connection.execution_options(isolation_level="AUTOCOMMIT")
-        if connection.dialect.name == "sqlite":
-            driver.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-        else:
-            driver.execute(text(f"VACUUM {', '.join(tables)}"))
+def sweep_erased(engine: Engine, *, copies: Sequence[BodyCopies] = ()) -> str | None:
+    """Overwrite what the database still keeps of erased rows; returns what stood in the way, None when all is gone."""
+    return sweep(engine, _tables(copies))
+
+
+def _tables(copies: Sequence[BodyCopies]) -> list[str]:
+    return ["ledger_entries", *(copy.table for copy in copies)]
+
+
+def _require_in_tree(log: Log, stored: StoredEntry) -> None:
+    """Refuse to destroy a row that somebody has changed: it is evidence, and its leaf would be lost with it."""
+    size, root = log.head()
+    try:
+        path = log.inclusion_path(stored.index, size)
+        verify_inclusion(leaf=stored.leaf.hash(), index=stored.index, size=size, path=path, root=root)
+    except ProofError:
+        raise StorageError(
+            f"the body of entry {stored.index} is not the one that the tree holds: it was changed, and is not erased",
+            fix="Keep this database as it is, and run: marchamo ledger audit --full",
+        ) from None

@@ -26,7 +26,7 @@ from ledger.committer import (
     Outcome,
     Submission,
 )
-from ledger.edge import TILE_BYTES, TILE_WIDTH, chained_leaves
+from ledger.edge import TILE_BYTES, TILE_WIDTH, Edge, chained_leaves
 from ledger.errors import EntryNotFound, ForkDetected, LogKeyError, LogUnavailable, StorageError
 from ledger.keys.entries import KeyEntry, LogKeyHistory
 from ledger.keys.log_keys import LogKeys
@@ -97,7 +97,7 @@ class Log:
         self._key_history = LogKeyHistory(signer.verifier)
         self._clock = clock
         self._storage = storage if storage is not None else SqlLogStorage(engine)
-        self._mark = MarkGuard(high_water, self.root_at)
+        self._mark = MarkGuard(high_water, self._storage.reading, self._refresh)
         self._committer = Committer(
             self._storage,
             origin=origin,
@@ -106,6 +106,7 @@ class Log:
             mark=self._mark,
         )
         self._published: tuple[SignedCheckpoint, int] | None = None
+        # Kept beside the lineage of the edge: a database that was exchanged is not answered from these.
         self._full_tile = lru_cache(CACHED_TILES)(self._read_full_tile)
         self._inclusion_path = lru_cache(CACHED_PATHS)(self._build_inclusion_path)
 
@@ -211,9 +212,14 @@ class Log:
             self._require_size(size)
         return tree_root(self.tile, LOG_HEIGHT, size) if size else EMPTY_ROOT
 
+    def frozen(self) -> bool:
+        """Say whether the log has ended: it takes no entries any more."""
+        with self._storage.reading() as reader:
+            return reader.frozen()
+
     def finding(self) -> Finding | None:
         """Say how the high-water mark and the log compare now; None for a log without a mark. Raises OSError."""
-        return self._mark.look(self.head)
+        return self._mark.look()
 
     def checkpoint(self, *, at_least: int = 0) -> SignedCheckpoint:
         """Give the latest published checkpoint, publishing a new one when the last is older than a second.
@@ -245,7 +251,7 @@ class Log:
         if row is None:
             raise StorageError("the checkpoint that was just published is gone")
         signed = open_checkpoint(row.note, self.keys(), origin=self.origin)
-        self._mark.show(signed.checkpoint.size, signed.checkpoint.root)
+        self._mark.show(self._committer.edge, signed.checkpoint.size, signed.checkpoint.root)
         self._published = signed, now
         return signed
 
@@ -258,7 +264,7 @@ class Log:
         if self._published is not None and self._published[0].note_text == row.note:
             return self._published[0]
         signed = open_checkpoint(row.note, self.keys(), origin=self.origin)
-        self._mark.show(signed.checkpoint.size, signed.checkpoint.root)
+        self._mark.show(self._committer.edge, signed.checkpoint.size, signed.checkpoint.root)
         return signed
 
     def prove(self, index: int, size: int | None = None, *, checkpoint: SignedCheckpoint | None = None) -> str:
@@ -270,12 +276,12 @@ class Log:
         """
         if checkpoint is None:
             checkpoint = self.checkpoint(at_least=index + 1) if size is None else self._checkpoint_of(size)
-        path = self._inclusion_path(index, checkpoint.checkpoint.size)
+        path = self._inclusion_path(self._committer.edge.lineage, index, checkpoint.checkpoint.size)
         return format_proof(index, path, checkpoint.note_text)
 
     def inclusion_path(self, index: int, size: int) -> list[bytes]:
         """Give the audit path of entry `index` in the log of `size` entries."""
-        return list(self._inclusion_path(index, size))
+        return list(self._inclusion_path(self._committer.edge.lineage, index, size))
 
     def consistency_path(self, old_size: int, new_size: int) -> list[bytes]:
         """Give the proof that the log of new_size entries extends that of old_size."""
@@ -305,7 +311,7 @@ class Log:
                 data = (edge or self._committer.refresh()).partial(level, index)
                 if data is not None and len(data) >= width * HASH_SIZE:
                     return data[: width * HASH_SIZE]
-        return self._full_tile(level, index)[: width * HASH_SIZE]
+        return self._full_tile(self._committer.edge.lineage, level, index)[: width * HASH_SIZE]
 
     def entry_bundle(self, index: int, width: int) -> bytes:
         """Give the leaves of level-0 tile `index`, each behind its length in two bytes (C2SP tlog-tiles)."""
@@ -313,6 +319,9 @@ class Log:
         rows = self._rows(start, start + width)
         leaves = chained_leaves(self._leaf_hash(start - 1), [row.content() for row in rows])
         return format_entry_bundle([leaf.to_bytes() for leaf in leaves])
+
+    def _refresh(self) -> Edge:
+        return self._committer.refresh()
 
     def _require_signers(self, engine: Engine, signers: Signers, size: int) -> None:
         """Refuse keys that are not those which the entries name. For a size that exists no later entry changes them."""
@@ -331,7 +340,7 @@ class Log:
             raise EntryNotFound(f"no checkpoint of size {size} was published")
         return open_checkpoint(row.note, self.keys(), origin=self.origin)
 
-    def _build_inclusion_path(self, index: int, size: int) -> tuple[bytes, ...]:
+    def _build_inclusion_path(self, _lineage: object, index: int, size: int) -> tuple[bytes, ...]:
         self._require_size(size)
         if not 0 <= index < size:
             raise EntryNotFound(f"entry {index} is not among the first {size}")
@@ -354,7 +363,7 @@ class Log:
             raise EntryNotFound(f"the log does not have the entries {start} to {stop - 1}")
         return rows
 
-    def _read_full_tile(self, level: int, index: int) -> bytes:
+    def _read_full_tile(self, _lineage: object, level: int, index: int) -> bytes:
         with self._storage.reading() as reader:
             data = reader.tile(level, index)
         if data is None:

@@ -1,8 +1,9 @@
 """`marchamo scan`, `marchamo trust` and `marchamo verify-proof`: what runs in the hand, without a database.
 
 Exit codes: 0 every code passed (or, offline, was signed by a registered key; or the proof holds); 1 at least one did
-not; 2 misused; 3 something could not be read or reached, or there was no code at all; 4 the registry contradicts what
-it showed of its ledger before.
+not; 2 misused; 3 something could not be read, reached or judged, or there was no code at all; 4 the registry
+contradicts what it showed of its ledger before; 5 every proof holds, but entries that it proves to be there are not
+shown.
 """
 
 import json
@@ -23,13 +24,14 @@ from rich.text import Text
 
 from ledger.keys.log_keys import fingerprint
 from ledger.keys.trust_root import TrustState
-from scanners.client import ConnectionFailed, Registry
+from scanners.client import ConnectionFailed, Registry, Unreachable
 from scanners.codes.cleaning import clean
 from scanners.codes.errors import CodeError
 from scanners.images import FoundSymbol, ImageError, read_folder, read_symbols
 from scanners.log_memory import Contradiction, LogMemory, MemoryRefusal
 from scanners.offline import OfflineAuthenticity, judge
-from scanners.proofs import MAX_BYTES, ProofRefused, check_document
+from scanners.proofs import MAX_BYTES, NotJudged, ProofRefused, check_document
+from scanners.telling import lines_of, moment, not_shown
 from scanners.trust import STATE_SENTENCES, TrustError, TrustList
 from scanners.whole_files import replace_file
 
@@ -38,7 +40,11 @@ COLOURS = {"PASS": "green", "CHECK": "yellow", "STOP": "bold red"}
 PIPED_WIDTH = 400
 MAX_STANDARD_INPUT = 16 * 1024 * 1024
 STANDARD_INPUT = Path("-")
+NOT_JUDGED = 3
 CONTRADICTED = 4
+NOT_ALL_SHOWN = 5
+EXPIRED = f"trust_list_{TrustState.EXPIRED}"
+AS_OF_LIST = " To judge as of the day the list was made: --as-of-list."
 UNREAD = "UNREAD"
 """In place of the authenticity: a file that could not be read, or shows no code."""
 
@@ -85,6 +91,8 @@ def scan(
         rows = _judge_all(found, judge_all)
     except Contradiction as error:
         _fail(error.message, error.fix, CONTRADICTED)
+    except Unreachable as error:
+        _fail(error.message, "Check the address, or check offline with --trust FILE.")
     except (ConnectionFailed, MemoryRefusal, TrustError) as error:
         _fail(error.message, error.fix)
     if as_json:
@@ -114,7 +122,7 @@ def trust(server: str, previous: Path | None, output: Path | None) -> None:
         text = Registry(server).trust_list()
         fetched = TrustList.from_json(text) if held is None else held.renewed_by(text)
         if (state := fetched.state(_now())) is not TrustState.VALID:
-            _fail(STATE_SENTENCES[state], None)
+            _fail(_why_not_taken(fetched, state), None)
         if output is not None:
             replace_file(output, text + b"\n")
     except (ConnectionFailed, TrustError) as error:
@@ -123,6 +131,8 @@ def trust(server: str, previous: Path | None, output: Path | None) -> None:
         _fail(f"{output} cannot be written: {error.strerror}.", None)
     if held is None:
         click.echo("First use: nothing vouches for this list yet. Compare with what the registry tells you:", err=True)
+    else:
+        click.echo(f"The list you hold, of {moment(held.root.as_of)}, vouches for this one:", err=True)
     for key in fetched.log_keys.current:
         click.echo(f"{_visible(key.verifier.to_text())}\n  fingerprint {fingerprint(key.verifier)}", err=True)
     if output is None:
@@ -139,17 +149,26 @@ def trust(server: str, previous: Path | None, output: Path | None) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
 def verify_proof(files: tuple[Path, ...], trust_path: Path, *, as_of_list: bool, as_json: bool) -> None:
-    """Check receipts and proof bundles against a trust list; no database, no connection."""
+    """Check receipts, proof bundles and state bundles against a trust list; no database, no connection.
+
+    Exit codes: 0 all hold; 1 at least one does not; 2 misused; 3 something was not judged or could not be read; 5 all
+    hold, but entries whose presence is proved are not shown, because they were erased or are withheld.
+    """
     try:
         trusted = TrustList.from_file(trust_path)
     except TrustError as error:
         _fail(error.message, error.fix)
     now = trusted.root.as_of if as_of_list else _now()
+    if as_of_list and (state := trusted.state(_now())) is not TrustState.VALID:
+        click.echo(f"Judged as of {moment(now)}, when the list was made. {STATE_SENTENCES[state]}", err=True)
     results: list[dict[str, Any]] = []
     for path in files:
         try:
             proved = check_document(_content(path), trusted, now=now)
             results.append({"file": str(path), "holds": True, "kind": proved.kind, **proved.facts})
+        except NotJudged as reason:
+            message = f"{reason.message}{AS_OF_LIST if reason.code == EXPIRED else ''}"
+            results.append({"file": str(path), "holds": None, "code": reason.code, "message": message})
         except ProofRefused as refusal:
             results.append({"file": str(path), "holds": False, "code": refusal.code, "message": refusal.message})
         except OSError as error:
@@ -159,7 +178,26 @@ def verify_proof(files: tuple[Path, ...], trust_path: Path, *, as_of_list: bool,
     else:
         for result in results:
             _print_proof(result)
-    sys.exit(0 if all(result["holds"] for result in results) else 1)
+    sys.exit(_proof_exit_code(results))
+
+
+def _why_not_taken(fetched: TrustList, state: TrustState) -> str:
+    """Say why a list that was just fetched is not taken: a registry renews its own, so the clock is suspected first."""
+    if state is not TrustState.EXPIRED:
+        return STATE_SENTENCES[state]
+    return (
+        f"The list that the registry gave is already expired, since {moment(fetched.root.expires_at)}, and this "
+        f"device's clock shows {moment(_now())}: is your clock right? If it is, the registry has to act."
+    )
+
+
+def _proof_exit_code(results: Sequence[dict[str, Any]]) -> int:
+    """Give the worst that is to be told: what does not hold before what was not judged, that before what is hidden."""
+    if any(result["holds"] is False for result in results):
+        return 1
+    if any(result["holds"] is None for result in results):
+        return NOT_JUDGED
+    return NOT_ALL_SHOWN if any(result["kind"] == "state" and not_shown(result) for result in results) else 0
 
 
 Judge = Callable[[Sequence[str]], Iterator[tuple[str, str, tuple[str, ...], str]]]
@@ -286,21 +324,14 @@ def _visible(text: str) -> str:
 def _print_proof(result: dict[str, Any]) -> None:
     file = _visible(result["file"])
     if not result["holds"]:
-        click.echo(f"{file}: does not hold: {_visible(result['message'])} [{result['code']}]")
+        found = "not judged" if result["holds"] is None else "does not hold"
+        click.echo(f"{file}: {found}: {_visible(result['message'])} [{result['code']}]")
         return
-    click.echo(f"{file}: holds ({result['kind']})")
-    for name, value in result.items():
-        if name == "events":
-            for event in value:
-                click.echo(f"  {_visible(_event_line(event))}")
-        elif name not in ("file", "holds", "kind"):
-            click.echo(f"  {_visible(name)}: {_visible(str(value))}")
-
-
-def _event_line(event: dict[str, Any]) -> str:
-    by = f" by {event['by']}" if event.get("by") else ""
-    late = "" if event["covered"] else ", after the time up to which nothing is omitted"
-    return f"{event.get('time', '-'):24}  {event['what']}{by} (entry {event['index']}, {event['of']}{late})"
+    facts = {name: value for name, value in result.items() if name not in ("file", "holds", "kind")}
+    hidden = not_shown(facts) if result["kind"] == "state" else None
+    click.echo(f"{file}: holds ({result['kind']}){f', but {hidden}' if hidden else ''}")
+    for line in lines_of(result["kind"], facts):
+        click.echo(f"  {_visible(line)}")
 
 
 def _content(path: Path) -> bytes:

@@ -38,6 +38,10 @@ class ConnectionFailed(Exception):
         self.fix = fix
 
 
+class Unreachable(ConnectionFailed):
+    """Nothing answered at the registry's address."""
+
+
 class _Refusal(ConnectionFailed):
     """The registry answered with problem details (RFC 9457)."""
 
@@ -169,9 +173,9 @@ class Registry:
             with error:
                 raise _refusal(error) from error
         except (OSError, http.client.HTTPException) as error:
-            raise ConnectionFailed(
+            raise Unreachable(
                 f"The registry at {self.url} cannot be reached: {getattr(error, 'reason', error)}.",
-                fix="Check the address, or check offline with --trust FILE.",
+                fix="Check the address.",
             ) from error
         try:
             found = json.loads(text) if len(text) <= MAX_ANSWER else None

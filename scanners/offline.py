@@ -14,7 +14,7 @@ from ledger.keys.trust_root import TrustState
 from scanners.codes.errors import CodeError
 from scanners.codes.reader import ReadCode, read_code
 from scanners.codes.signature import verify_code
-from scanners.trust import HOW_TO_RENEW, STATE_SENTENCES, CodeKey, TrustList
+from scanners.trust import CodeKey, TrustList, told_of
 
 
 class OfflineAuthenticity(StrEnum):
@@ -46,9 +46,8 @@ def judge(text: str, trust: TrustList, *, now: int) -> OfflineVerdict:
     state = trust.state(now)
     if state is TrustState.VALID or verdict.summary == "STOP":
         return verdict
-    sentence = f"{STATE_SENTENCES[state]} {HOW_TO_RENEW}"
     return replace(
-        verdict, authenticity=OfflineAuthenticity.NOT_CHECKED, reason=f"trust_list_{state}", sentence=sentence
+        verdict, authenticity=OfflineAuthenticity.NOT_CHECKED, reason=f"trust_list_{state}", sentence=told_of(state)
     )
 
 

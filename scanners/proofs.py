@@ -15,17 +15,25 @@ from ledger.errors import FormatError, LedgerError, UnknownKey
 from ledger.keys.trust_root import TrustState
 from ledger.leaf import Body
 from ledger.note import parse_note
-from ledger.proof import UnitProof, parse_proof, verify_unit_proof
+from ledger.proof import PROOF_HEADER, UnitProof, parse_proof, verify_unit_proof
 from ledger.statement import RECEIPT_TYPE, read_key_id, verify_statement
 from ledger.strict import decode_base64, decode_json_object, encode_base64
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import DOMAIN, decode_signature, signed_message, verify_code
-from scanners.proved import ProofRefused, Proved, witnessed
+from scanners.proved import NotJudged, ProofRefused, Proved, witnessed
 from scanners.states import STATE_FORMAT, check_state_bundle
-from scanners.trust import HOW_TO_RENEW, STATE_SENTENCES, CodeKey, TrustList
+from scanners.trust import HOW_TO_RENEW, CodeKey, TrustList, told_of
 
-__all__ = ["BUNDLE_FORMAT", "MAX_BYTES", "ProofRefused", "Proved", "check_document", "identity_of_content"]
+__all__ = [
+    "BUNDLE_FORMAT",
+    "MAX_BYTES",
+    "NotJudged",
+    "ProofRefused",
+    "Proved",
+    "check_document",
+    "identity_of_content",
+]
 
 BUNDLE_FORMAT = "marchamo proof bundle v1"
 BATCH_KIND = "batch"
@@ -46,11 +54,14 @@ _BUNDLE_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
 def check_document(text: bytes, trust: TrustList, *, now: int) -> Proved:
     """Check a receipt (a compact JWS), a proof bundle or a state bundle (JSON), at `now` in milliseconds since 1970.
 
-    Raises ProofRefused, also when the list is out of its time: a key it trusts may have been revoked since.
+    Raises ProofRefused; its kind NotJudged when the list is out of its time, because a key it trusts may have been
+    revoked since, and for a proof that another command checks.
     """
+    if text.startswith(PROOF_HEADER.encode("ascii")):
+        raise NotJudged("tlog_proof", "This is a tlog-proof, of one leaf: use `marchamo ledger verify-proof`.")
     state = trust.state(now)
     if state is not TrustState.VALID:
-        raise ProofRefused(f"trust_list_{state}", f"{STATE_SENTENCES[state]} {HOW_TO_RENEW}")
+        raise NotJudged(f"trust_list_{state}", told_of(state))
     if len(text) > MAX_BYTES:
         raise ProofRefused("too_large", f"A receipt or bundle has at most {MAX_BYTES} bytes.")
     try:

@@ -16,6 +16,10 @@ class ProofRefused(Exception):
         self.message = message
 
 
+class NotJudged(ProofRefused):
+    """Nothing was found out about the document: what is needed to judge it is missing, or it is for another command."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proved:
     """What was established, as lines for a person and as facts for a program."""

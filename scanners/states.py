@@ -5,8 +5,9 @@ that of the batch is read from the batch's statement, to which the unit's proof 
 refused, and one from which an event is missing can not be made (`ledger.map.state_proof`). A bundle about a batch or an
 organisation alone has no unit to start from: it is recognised by its first entry, the registration of that name.
 
-What is *not* said: entries recorded after the map was stated. The facts name the entry and the time up to which nothing
-is omitted; whoever needs a newer answer asks again.
+What is *not* said: entries recorded after the map was stated. The facts name the entries among which nothing is
+omitted, and the time; whoever needs a newer answer asks again. Nor what entries say whose bodies were erased or are
+withheld: that they are there is proved, and `not_shown` counts them.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ from scanners.trust import TrustList
 STATE_FORMAT = "marchamo state bundle v1"
 ORGANISATION_KEY = "org:"
 """Begins the ids of keys with which organisations sign; every other statement key is the registry's own."""
+REGISTRY = "the registry"
+"""Who decides on organisations and registers their keys: what its statements name is whom they are about."""
 
 _MEMBERS: Mapping[str, type | tuple[type, ...]] = {
     "format": str,
@@ -69,7 +72,9 @@ def check_state_bundle(bundle: Mapping[str, Any], trust: TrustList, check_unit: 
     for kind, state in states.items():
         if kind != "unit" and not state.entries:
             raise ProofRefused("nothing_recorded", f"The ledger has no entry about this {kind}.")
-    return Proved("state", facts | _completeness(states, proofs, trust) | {"events": _in_order(events)})
+    hidden = sum(not event["shown"] for event in events)
+    facts |= _completeness(states, proofs, trust)
+    return Proved("state", facts | {"not_shown": hidden, "events": _in_order(events)})
 
 
 def _batch_subject(proof: UnitProof) -> bytes:
@@ -85,18 +90,24 @@ def _verify(proof: StateProof, subject: bytes, trust: TrustList) -> State:
 
 
 def _completeness(states: Mapping[str, State], proofs: Mapping[str, StateProof], trust: TrustList) -> dict[str, Any]:
-    """Say up to where nothing is omitted: of several states, what holds for all of them."""
+    """Say among which entries nothing is omitted: of several states, what holds for all of them."""
     oldest = min(states.values(), key=lambda state: state.as_of_size)
     newest = max(state.checkpoint.size for state in states.values())
     notes = [parse_note(proof.checkpoint_note) for proof in proofs.values()]
     return {
         "as_of_size": oldest.as_of_size,
         "as_of_time": oldest.as_of_time,
-        "complete": f"nothing is omitted up to entry {oldest.as_of_size}, time {oldest.as_of_time}",
+        "complete": _complete(oldest),
         "log_size": newest,
         "not_covered": newest - oldest.as_of_size,
         "witnessed": witnessed(trust.witness_policy, min(notes, key=lambda note: len(note.signatures))),
     }
+
+
+def _complete(state: State) -> str:
+    if state.as_of_size == 0:
+        return f"nothing is said of any entry, time {state.as_of_time}"
+    return f"nothing is omitted among entries 0 to {state.as_of_size - 1}, time {state.as_of_time}"
 
 
 def _event(entry: StateEntry, about: str, name: str, trust: TrustList, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +115,12 @@ def _event(entry: StateEntry, about: str, name: str, trust: TrustList, facts: Ma
     statement = None if entry.body is None else _statement(entry.body, trust)
     if entry.number == 0 and about in _FIRST:
         _require_first(entry, about, name, statement, facts)
-    described: dict[str, Any] = {"index": entry.index, "of": about, "covered": not entry.beyond}
+    described: dict[str, Any] = {
+        "index": entry.index,
+        "of": about,
+        "covered": not entry.beyond,
+        "shown": statement is not None,
+    }
     if statement is None:
         return described | {"what": "erased or withheld: that it was recorded is proved, what it says is not shown"}
     payload, event = statement.payload, statement.payload.get("event")
@@ -114,7 +130,8 @@ def _event(entry: StateEntry, about: str, name: str, trust: TrustList, facts: Ma
         payload.get("organisation") != name or statement.key_id.startswith(ORGANISATION_KEY)
     ):
         raise ProofRefused("another_organisation", f"Entry {entry.index} was not stated by the registry about {name}.")
-    return described | {"what": _what(payload), "time": _time(payload), "by": payload.get("organisation")}
+    by = REGISTRY if about == "organisation" else payload.get("organisation")
+    return described | {"what": _what(payload), "time": _time(payload), "by": by}
 
 
 def _statement(body: Body, trust: TrustList) -> Statement:

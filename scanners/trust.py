@@ -33,6 +33,13 @@ STATE_SENTENCES = {
 }
 """What a person is told about a list that is not valid now."""
 
+
+def told_of(state: TrustState) -> str:
+    """Say what is wrong with a list in this state, and what to do; no other list helps against a wrong clock."""
+    sentence = STATE_SENTENCES[state]
+    return f"{sentence} {HOW_TO_RENEW}" if state is TrustState.EXPIRED else sentence
+
+
 T = TypeVar("T")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, Connection, Engine, LargeBinary, Meta
 from ledger.note import NoteSigner, NoteVerifier
 from ledger.own import StatementSigner
 from ledger.storage.engine import begin_write
+from ledger.storage.sweeping import overwrite_freed_rows, sweep
 from tests.log_builders import ORIGIN
 
 kept_keys = Table(
@@ -43,8 +44,12 @@ class TableKeeper:
         connection.execute(kept_keys.insert(), row)
 
     def retire(self, connection: Connection, verifier: NoteVerifier, last_size: int) -> None:
+        overwrite_freed_rows(connection)
         key = kept_keys.c.public == verifier.public_key.public_bytes_raw()
         connection.execute(update(kept_keys).where(key).values(signs_until=last_size, seed=None))
+
+    def sweep(self) -> str | None:
+        return sweep(self._engine, ["kept_keys"])
 
     def _read(self, connection: Connection, condition: object) -> list[NoteSigner]:
         rows = connection.execute(select(kept_keys.c.seed).where(condition).order_by(kept_keys.c.signs_from))  # type: ignore[arg-type]

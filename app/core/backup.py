@@ -20,7 +20,7 @@ from ledger.backup import Manifest, check_backup, make_backup, read_for_restore,
 from ledger.backup.manifest import Progress
 from ledger.checkpoint import Checkpoint
 from ledger.cli import LedgerContext
-from ledger.errors import LedgerError
+from ledger.errors import FormatError, LedgerError
 from ledger.mark.high_water import Finding, HighWaterMark
 
 PREFILLED = {"products": 1}
@@ -60,7 +60,8 @@ def restore(settings: Settings, directory: Path, *, known: Sequence[Checkpoint],
     """Put a backup into the empty database that the settings name, and bring it to this program's schema.
 
     known: checkpoints of this log kept outside, their signatures verified. One that contradicts the backup stops the
-    restore; one that is larger goes into the high-water mark, which then keeps the log from being written. Raises
+    restore; one that is larger goes into the high-water mark, before anything is put back: a restore that is cut off
+    anywhere leaves a log that can not be written. Raises
     BackupError, ForkDetected, OriginChanged, SchemaOutdated; SealError, when all is restored but the key-encryption key
     is not the one that sealed these keys.
     """
@@ -75,6 +76,7 @@ def restore(settings: Settings, directory: Path, *, known: Sequence[Checkpoint],
                 f"{settings.effective_log_origin}: set MARCHAMO_LOG_ORIGIN={manifest.origin}"
             )
         _require_known_schema(manifest.schema)
+        _remember(settings, manifest, known)
         restore_backup(
             engine,
             directory,
@@ -86,7 +88,6 @@ def restore(settings: Settings, directory: Path, *, known: Sequence[Checkpoint],
     finally:
         engine.dispose()
     migrate(settings)
-    _remember(settings, manifest, known)
     return Restored(manifest, _finding(settings))
 
 
@@ -101,9 +102,13 @@ def _publish(context: LedgerContext) -> None:
 def _remember(settings: Settings, manifest: Manifest, known: Sequence[Checkpoint]) -> None:
     """Put the largest known checkpoint into the mark, unless the mark knows as much."""
     largest = max(known, key=lambda checkpoint: checkpoint.size, default=None)
+    if largest is None or largest.size <= manifest.size:
+        return
     mark = HighWaterMark(settings.effective_high_water_file, origin=settings.effective_log_origin)
-    present = mark.read()
-    if largest is not None and largest.size > manifest.size and (present is None or present.size < largest.size):
+    present = None
+    with suppress(FormatError):  # a mark that can not be read says nothing; it is replaced by what is known
+        present = mark.read()
+    if present is None or present.size < largest.size:
         mark.adopt(largest.size, largest.root)
 
 

@@ -12,6 +12,7 @@ from ledger.backup.manifest import read_manifest
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.cli.context import failures
 from ledger.cli.progress import slow_progress
+from ledger.errors import NoteError, UnknownKey
 from ledger.mark.high_water import MarkState
 from ledger.note import NoteVerifier
 
@@ -23,7 +24,12 @@ _NOT_IN_IT = (
     "it either, on purpose."
 )
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
-_key = click.option("--key", help="The log's verifier key, or a file that holds it: checks signatures too.")
+_key = click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="A verifier key of the log, or a file that holds it: checks signatures too. Once for each key it had.",
+)
 _known = click.option(
     "--known", type=_file, multiple=True, help="A checkpoint that somebody outside kept; needs --key."
 )
@@ -36,16 +42,16 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @_key
 @_known
 @_json
-def backup(directory: Path, *, verify: bool, key: str | None, known: tuple[Path, ...], as_json: bool) -> None:
+def backup(directory: Path, *, verify: bool, keys: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> None:
     """Copy the registry into the new folder DIRECTORY while it is in use, and check the copy.
 
     The check reads every byte and computes the ledger's root from its entries.
     """
-    if not verify and (key or known):
+    if not verify and (keys or known):
         raise click.UsageError("--key and --known go with --verify")
     with failures(), slow_progress(quiet=as_json) as progress:
         if verify:
-            manifest = check_backup(directory, known=_checkpoints(key, known, directory), progress=progress)
+            manifest = check_backup(directory, known=_checkpoints(keys, known, directory), progress=progress)
         else:
             manifest = backups.back_up(Settings.from_environment(), directory, progress)
     if as_json:
@@ -63,14 +69,14 @@ def backup(directory: Path, *, verify: bool, key: str | None, known: tuple[Path,
 @_key
 @_known
 @_json
-def restore(directory: Path, *, key: str | None, known: tuple[Path, ...], as_json: bool) -> None:
+def restore(directory: Path, *, keys: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> None:
     """Put the backup in DIRECTORY into the empty database that the settings name.
 
     It is checked first. Afterwards the ledger's high-water mark decides whether the ledger may be written: not when
     more was acknowledged since the backup, nor when there is no mark.
     """
     with failures(), slow_progress(quiet=as_json) as progress:
-        checkpoints = _checkpoints(key, known, directory)
+        checkpoints = _checkpoints(keys, known, directory)
         done = backups.restore(Settings.from_environment(), directory, known=checkpoints, progress=progress)
     writable = done.finding.state is MarkState.OK
     if as_json:
@@ -88,16 +94,33 @@ def restore(directory: Path, *, key: str | None, known: tuple[Path, ...], as_jso
         )
 
 
-def _checkpoints(key: str | None, files: tuple[Path, ...], directory: Path) -> list[Checkpoint]:
+def _checkpoints(keys: tuple[str, ...], files: tuple[Path, ...], directory: Path) -> list[Checkpoint]:
     """Read and verify the known checkpoints; with a key also the one in the manifest."""
-    if key is None:
+    if not keys:
         if files:
             raise click.UsageError("--known needs --key: an unsigned word counts for nothing")
         return []
-    verifier = NoteVerifier.from_text((_read(Path(key)) if Path(key).is_file() else key).strip())
-    notes = [_read(path) for path in files]
+    verifiers = [NoteVerifier.from_text((_read(Path(key)) if Path(key).is_file() else key).strip()) for key in keys]
+    notes = {str(path): _read(path) for path in files}
     own = read_manifest(directory).checkpoint
-    return [open_checkpoint(note, verifier).checkpoint for note in (*notes, *([own] if own else []))]
+    if own:
+        notes["the checkpoint in the backup's manifest"] = own
+    return [_open(name, note, verifiers) for name, note in notes.items()]
+
+
+def _open(name: str, note: str, verifiers: list[NoteVerifier]) -> Checkpoint:
+    """Verify a checkpoint with the first key that signed it; says which one none of them signed."""
+    for verifier in verifiers:
+        try:
+            return open_checkpoint(note, verifier).checkpoint
+        except UnknownKey:
+            continue
+        except NoteError as error:
+            raise NoteError(f"{name}: {error.message}") from None
+    raise UnknownKey(
+        f"{name}: none of the given keys signed it",
+        fix="Give every key that the log had: --key may be given several times. `marchamo ledger keys` shows them.",
+    )
 
 
 def _read(path: Path) -> str:

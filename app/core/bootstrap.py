@@ -32,8 +32,6 @@ from ledger.witnessing.cosigned import CosignedCheckpoints
 logger = structlog.get_logger(__name__)
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-ERASABLE = {"events": ("body",)}
-"""What an erasure changes besides the ledger's own table: the guard of this one lets nothing else pass."""
 
 
 class SchemaOutdated(RuntimeError):
@@ -69,7 +67,7 @@ def grant_to_runtime(settings: Settings, role: str) -> None:
     engine = create_database_engine(settings.effective_database_url)
     try:
         with begin_write(engine) as connection:
-            grant_runtime(connection, role, erasable=ERASABLE)
+            grant_runtime(connection, role)
     finally:
         engine.dispose()
 

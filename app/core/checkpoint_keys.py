@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, or_, select,
 
 from app.core.sealing import Sealer
 from app.core.service_keys import KeyPurpose, ServiceKeyRow, new_key_row, open_private_key
-from ledger.errors import StorageError
+from ledger.errors import RoleRefused, StorageError
 from ledger.note import NoteSigner, NoteVerifier
+from ledger.storage.sweeping import overwrite_freed_rows, sweep
 
 _keys = ServiceKeyRow.__table__.c
 _of_checkpoints = _keys.purpose == KeyPurpose.CHECKPOINT.value
@@ -54,11 +55,19 @@ class CheckpointKeys:
 
     def retire(self, connection: Connection, verifier: NoteVerifier, last_size: int) -> None:
         """Let a key sign no size above this one, and forget its private half: nobody can sign with it any more."""
+        overwrite_freed_rows(connection)
         connection.execute(
             update(ServiceKeyRow)
             .where(_of_checkpoints, _keys.public_key == verifier.public_key.public_bytes_raw())
             .values(signs_until=last_size, sealed_private_key=None)
         )
+
+    def sweep(self) -> str | None:
+        """Overwrite what the database keeps of private halves forgotten; returns what stood in the way, or None."""
+        try:
+            return sweep(self._engine, [ServiceKeyRow.__tablename__])
+        except RoleRefused:
+            return "this role does not own the table of keys"
 
     def _open(self, key_id: str, sealed: bytes | None) -> NoteSigner:
         if (signer := self._opened.get(key_id)) is None:

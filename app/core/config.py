@@ -154,6 +154,7 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
             shown = _without_password(value)
         else:
             shown = ",".join(value) if isinstance(value, tuple) else str(value)
+            shown = {"True": "yes", "False": "no"}.get(shown, shown)
         rows.append((f"{PREFIX}{setting.name.upper()}", shown, setting.metadata["meaning"]))
     return rows
 

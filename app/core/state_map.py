@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import structlog
 
+from app.core.once import Once
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from ledger.checkpoint import SignedCheckpoint
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, LogUnavailable
 from ledger.map.keeper import SubjectMap
 from ledger.own import StatementSigner
 
@@ -45,18 +46,26 @@ class MapPublisher:
         self._map = subject_map(services)
         self._clock = clock
         self._due = clock()
+        self._obstacles = Once()
 
     def publish_when_due(self) -> None:
-        """State the map when it is time. What the ledger refuses is logged and tried again later."""
+        """State the map when it is time. What the ledger refuses is said once, and tried again later."""
         started = self._clock()
         if started < self._due:
             return
         self._due = started + PUBLISH_SECONDS
         try:
             head = self._map.publish()
-        except LedgerError as refusal:
-            logger.exception("subject map could not be stated", code=refusal.code)
+        except LogUnavailable as refusal:
+            # Frozen or read-only: nothing is broken here, and an operator has to act elsewhere.
+            if self._obstacles.is_news(refusal.code):
+                logger.warning("no subject map is stated", code=refusal.code, reason=refusal.message)
             return
+        except LedgerError as refusal:
+            if self._obstacles.is_news(refusal.code):
+                logger.exception("subject map could not be stated", code=refusal.code)
+            return
+        self._obstacles.well()
         finished = self._clock()
         self._due = max(self._due, finished + (finished - started) / SHARE_OF_TIME)
         if head is not None:

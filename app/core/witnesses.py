@@ -7,10 +7,13 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine
 
+from app.core.clock import now_ms
 from app.core.config import Settings
+from app.core.once import Once
 from app.core.services import Services
+from app.core.witness_results import WitnessResults
 from ledger.alarms import AlarmKind, raise_alarm
-from ledger.errors import PolicyError
+from ledger.errors import LedgerError, PolicyError
 from ledger.storage.sql import SqlLogStorage
 from ledger.witnessing.client import Report, Result, Witnessing
 from ledger.witnessing.policy import Policy, read_policy
@@ -38,7 +41,7 @@ def load_policy(settings: Settings) -> Policy:
     origin = settings.effective_log_origin
     if policy.logs and origin not in {known.verifier.name for known in policy.logs}:
         raise PolicyError(
-            f"the witness policy {path} names other logs than {origin}",
+            f"the witness policy {path} names other logs than {origin}.",
             fix="Put this log's verifier key on a log line of the policy, or leave all log lines out.",
         )
     try:
@@ -64,11 +67,15 @@ def witness_until(stopping: threading.Event, services: Services) -> None:
         transport=transport,
         alarm=partial(_alarm, services.engine),
     )
-    known: dict[str, Result] = {}
+    results, obstacles = WitnessResults(services.settings.data_dir), Once()
     while not stopping.wait(ROUND_SECONDS):
         try:
             for report in witnessing.run_once():
-                _tell(report, known)
+                _tell(report, results)
+            obstacles.well()
+        except LedgerError as refusal:
+            if obstacles.is_news(refusal.code):
+                logger.warning("witnesses are not asked", code=refusal.code, reason=refusal.message)
         except Exception:
             # The database may be restarting; without this loop no checkpoint would ever be witnessed again.
             logger.exception("witnesses could not be asked")
@@ -76,11 +83,10 @@ def witness_until(stopping: threading.Event, services: Services) -> None:
     transport.close()
 
 
-def _tell(report: Report, known: dict[str, Result]) -> None:
-    """Log a witness's result when it differs from the last one: not every second the same."""
-    if known.get(report.witness) is report.result:
+def _tell(report: Report, results: WitnessResults) -> None:
+    """Note a witness's result, and log it when it differs from the last one: not every second the same."""
+    if not results.note(report, now=now_ms()):
         return
-    known[report.witness] = report.result
     level = logger.info if report.result is Result.COSIGNED else logger.warning
     level("witness", witness=report.witness, result=report.result.value, size=report.size, detail=report.detail)
 

@@ -96,9 +96,9 @@ def day(milliseconds: int) -> str:
     return _in_utc(milliseconds, "d MMM")
 
 
-def clock(milliseconds: int) -> str:
+def clock(milliseconds: int, *, seconds: bool = False) -> str:
     """Write a time of day in UTC."""
-    return _in_utc(milliseconds, "HH:mm")
+    return _in_utc(milliseconds, "HH:mm:ss" if seconds else "HH:mm")
 
 
 def duration(seconds: int | None) -> str:

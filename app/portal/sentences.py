@@ -34,8 +34,38 @@ LAYOUTS = (
 API = _mark("Registry of signed codes: register, commission, verify, prove.")
 """What the OpenAPI document says of itself."""
 
-ALARMS = (_mark("An audit found a fault at %(a)s: %(b)s"),)
+ALARMS = (
+    _mark("An audit found a fault at %(a)s: %(b)s"),
+    _mark("The witness %(a)s saw another history of this ledger up to entry %(b)s, or errs: %(c)s"),
+    _mark(
+        "The witness %(a)s saw %(b)s entries of this ledger, which has only %(c)s: entries were lost, the key signs a"
+        " second ledger, or the witness errs."
+    ),
+    _mark(
+        "%(a)s acknowledged entries, %(b)s to %(c)s, are not in the database (known by: %(d)s)."
+        " Entry %(e)s says why the ledger goes on: %(f)s"
+    ),
+    _mark(
+        "The database holds another history than was acknowledged (known by: %(a)s)."
+        " Entry %(b)s says why the ledger goes on: %(c)s"
+    ),
+    _mark(
+        "%(a)s acknowledged entries, %(b)s to %(c)s, are not in the database (known by: %(d)s). The database holds"
+        " another history than was acknowledged (known by: %(e)s). Entry %(f)s says why the ledger goes on: %(g)s"
+    ),
+)
 """What the ledger package says of an alarm."""
+
+WITNESSES = (
+    _mark("it answered %(a)s: %(b)s"),
+    _mark("its answer cannot be used: %(a)s"),
+    _mark("its answer holds no cosignature of the key in the policy"),
+    _mark("it tells another size each time"),
+    _mark("it states a conflict, but no size"),
+    _mark("it states a conflict, but no other size"),
+    _mark("%(a)s gave no answer: %(b)s"),
+)
+"""What the ledger package says of a witness that does not cosign."""
 
 OF_THE_SERVER = (
     _mark(

@@ -18,6 +18,7 @@ from app.transparency.service import LedgerState
 from app.verification.actions import Action
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Summary
 from ledger.alarms import AlarmKind
+from ledger.witnessing.client import Result
 from ledger.witnessing.policy import Witnessed
 
 
@@ -219,7 +220,14 @@ LEDGER_STATES: dict[StrEnum, LazyString] = {
 ALARMS: dict[StrEnum, LazyString] = {
     AlarmKind.FORK: _("Two histories under one key"),
     AlarmKind.AUDIT: _("An audit found a fault"),
-    AlarmKind.WITNESS: _("A witness refuses this register"),
+    AlarmKind.WITNESS: _("A witness says that it saw another history"),
+}
+
+WITNESS_RESULTS: dict[StrEnum, LazyString] = {
+    Result.COSIGNED: _p("witness", "Signed"),
+    Result.UNREACHABLE: _p("witness", "Does not answer"),
+    Result.REFUSED: _p("witness", "Refuses"),
+    Result.CONTRADICTED: _p("witness", "Contradicts this register"),
 }
 
 AUDITS: dict[str, LazyString] = {
@@ -230,11 +238,19 @@ AUDITS: dict[str, LazyString] = {
 
 _TABLES = (
     *(SUMMARIES, AUTHENTICITY, STATUSES, EVENTS, ACTIONS, RISKS, LABOUR, REASONS),
-    *(PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES, LEDGER_STATES, ALARMS),
+    *(PROFILES, SECTORS, JOB_KINDS, JOB_STATES, ROLES, LEDGER_STATES, ALARMS, WITNESS_RESULTS),
 )
 
 _TONES: dict[Tone, tuple[StrEnum, ...]] = {
-    Tone.GOOD: (Summary.PASS, Authenticity.REGISTERED, Status.ACTIVE, Risk.NONE, JobState.DONE, LedgerState.WRITABLE),
+    Tone.GOOD: (
+        Summary.PASS,
+        Authenticity.REGISTERED,
+        Status.ACTIVE,
+        Risk.NONE,
+        JobState.DONE,
+        LedgerState.WRITABLE,
+        Result.COSIGNED,
+    ),
     Tone.INFO: (JobState.RUNNING,),
     Tone.WARN: (
         Summary.CHECK,
@@ -249,6 +265,8 @@ _TONES: dict[Tone, tuple[StrEnum, ...]] = {
         Status.EXPIRED,
         Risk.REVIEW,
         LedgerState.FROZEN,
+        Result.UNREACHABLE,
+        Result.REFUSED,
     ),
     Tone.BAD: (
         Summary.STOP,
@@ -266,6 +284,7 @@ _TONES: dict[Tone, tuple[StrEnum, ...]] = {
         Risk.SUSPECT,
         JobState.FAILED,
         LedgerState.READ_ONLY,
+        Result.CONTRADICTED,
     ),
 }
 

@@ -25,6 +25,9 @@ def health_members(found: Health) -> dict[str, Any]:
                 "size": witness.size,
                 "time": None if witness.time is None else to_iso(witness.time),
                 "entries_behind": witness.entries_behind,
+                "last_result": None if witness.last is None else witness.last.result.value,
+                "last_result_since": None if witness.last is None else to_iso(witness.last.since),
+                "last_result_reason": "" if witness.last is None else witness.last.detail,
             }
             for witness in found.witnesses
         ],

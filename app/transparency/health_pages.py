@@ -14,6 +14,9 @@ from app.transparency.service.growing import DAY_MS
 
 blueprint = Blueprint("health_pages", __name__)
 
+SHORT_MS = 10 * 60_000
+"""Below this, minutes alone would be the same under two marks."""
+
 PLOTTED_WITNESSES = 6
 """Witnesses whose lag is drawn; the table has them all."""
 
@@ -42,12 +45,16 @@ class GrowthView:
 
 @dataclass(frozen=True, slots=True)
 class LagView:
-    """One witness's lag as it is drawn; longest in ms. by_day: its times span days, so days are shown."""
+    """One witness's lag as it is drawn; longest in ms.
+
+    by_day: its times span days, so days are shown; seconds: they span minutes, so seconds are shown too.
+    """
 
     name: str
     plot: Plot
     longest: int
     by_day: bool
+    seconds: bool
 
 
 @blueprint.get("/ledger")
@@ -64,5 +71,11 @@ def ledger() -> str:
 
 
 def _lag(witness: WitnessHealth) -> LagView:
-    by_day = witness.lags[-1][0] - witness.lags[0][0] > 2 * DAY_MS
-    return LagView(witness.name, line_plot(witness.lags, x_ticks=3), max(lag for _, lag in witness.lags), by_day)
+    span = witness.lags[-1][0] - witness.lags[0][0]
+    return LagView(
+        witness.name,
+        line_plot(witness.lags, x_ticks=3),
+        max(lag for _, lag in witness.lags),
+        by_day=span > 2 * DAY_MS,
+        seconds=span < SHORT_MS,
+    )

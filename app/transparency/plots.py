@@ -12,6 +12,8 @@ HEIGHT = 200
 LEFT, RIGHT, TOP, BOTTOM = 50, 8, 10, 26
 """Room around the plotting area for the figures of the axes."""
 Y_TICKS = 4
+LABEL_WIDTH = 60
+"""Room that a figure under the x axis takes: marks that are nearer than this would print on top of each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,12 @@ def line_plot(points: Sequence[tuple[int, int]], *, x_ticks: int = 4) -> Plot:
     base = HEIGHT - BOTTOM
     area = f"{line}L{WIDTH - RIGHT} {base}L{LEFT} {base}Z"
     # Inside of the ends, where a figure has room to be centred under its mark.
-    chosen = _spread(points, x_ticks)
-    marks = tuple(Tick(round(_x(x, start, end), 1), x) for x, _ in chosen)
-    return Plot(marks, ticks, line=line, area=area)
+    marks: list[Tick] = []
+    for x, _ in _spread(points, x_ticks):
+        at = round(_x(x, start, end), 1)
+        if not marks or at - marks[-1].at >= LABEL_WIDTH:
+            marks.append(Tick(at, x))
+    return Plot(tuple(marks), ticks, line=line, area=area)
 
 
 def bar_plot(values: Sequence[tuple[int, int]], *, x_ticks: int = 4) -> Plot:

@@ -61,6 +61,12 @@ class WitnessSchema(StrictSchema):
     size = fields.Integer(allow_none=True)
     time = fields.String(allow_none=True)
     entries_behind = fields.Integer()
+    last_result = fields.String(
+        allow_none=True,
+        metadata={"description": "cosigned, unreachable, refused or contradicted; null while it was not asked."},
+    )
+    last_result_since = fields.String(allow_none=True)
+    last_result_reason = fields.String(metadata={"description": "A sentence, unless it cosigned."})
 
 
 class WitnessedSchema(StrictSchema):

@@ -17,6 +17,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.strict import encode_base64
 from ledger.witnessing.policy import Witnessed
 from scanners.codes.reader import ReadCode
+from scanners.codes.signature import encode_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,13 @@ class VerdictAnswer:
         if self.unit is None or self.code is None or self.code.identity is None:
             return None
         return f"/v1/proofs/{self.unit.handle}/{quote(self.code.identity.serial, safe='')}"
+
+    @property
+    def proof_link(self) -> str | None:
+        """The same for the asker to follow: with the signature in his code, without which a stranger is refused."""
+        if self.proof_url is None or self.code is None or self.code.signature is None:
+            return self.proof_url
+        return f"{self.proof_url}?S={encode_signature(self.code.signature.key_id, self.code.signature.signature)}"
 
     @property
     def expiry_date(self) -> str | None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit.entries import check_bodies, check_duplicates, check_erasures, check_leaves, read_tiles
+from ledger.audit.guards import check_guards, check_numbers
 from ledger.audit.map import check_map, check_map_heads
 from ledger.audit.report import AuditReport, AuditScope, Fault, FaultCode
 from ledger.checkpoint import open_checkpoint
@@ -27,7 +28,7 @@ from ledger.keys.log_keys import LogKeys
 from ledger.leaf import FIRST_PREV
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE, perfect_root, verify_inclusion
 from ledger.note import NoteVerifier
-from ledger.storage.sql import SqlLogStorage, SqlReader
+from ledger.storage.sql import FROZEN_TAG, SqlLogStorage, SqlReader
 from ledger.storage.tables import (
     ledger_checkpoints,
     ledger_entries,
@@ -91,6 +92,9 @@ def audit(
             for check in extra_checks:
                 for fault in check(reader.connection, passes.following(scope)):
                     report.add(fault.code, fault.where, fault.message)
+            # Last: what was changed says more than that nothing stood in the way of changing it.
+            check_guards(reader.connection, report)
+            check_numbers(reader.connection, report)
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         report.add(FaultCode.STORAGE_UNREADABLE, "database", f"the database could not be read: {cause}")
@@ -199,6 +203,7 @@ class _Audit:
         row = self._reader.checkpoint()
         if row is not None:
             self._check_checkpoint(row.size, row.note, None)
+        self._check_freeze()
         return AuditScope(self._size, chosen=chosen)
 
     def check_known(self, notes: Sequence[str]) -> None:
@@ -311,10 +316,15 @@ class _Audit:
             self._report.add(FaultCode.CHECKPOINT_AHEAD, f"ledger_checkpoints {size}", message)
 
     def _check_freeze(self) -> None:
-        """A frozen log ends with the entry that froze it."""
-        for entry in self._connection.execute(select(ledger_freezes.c.entry)).scalars():
+        """A frozen log ends with the entry that froze it, and a row keeps it closed."""
+        closing = set(self._connection.execute(select(ledger_freezes.c.entry)).scalars())
+        stating = set(self._reader.find_tags([FROZEN_TAG]).values())
+        for entry in sorted(closing | stating):
             if entry != self._size - 1:
                 message = f"the log was frozen with this entry, but has {self._size} entries"
+                self._report.add(FaultCode.LOG_FROZEN, f"ledger_freezes {entry}", message)
+            elif entry not in closing:
+                message = "the log was frozen with this entry, but the row that keeps it closed is gone"
                 self._report.add(FaultCode.LOG_FROZEN, f"ledger_freezes {entry}", message)
 
     def _check_one(self, index: int) -> None:

@@ -40,6 +40,9 @@ class FaultCode(StrEnum):
     MAP_ROOT = "map.root"
     MAP_TILE = "map.tile"
     LOG_FROZEN = "log.frozen"
+    GUARD_MISSING = "guard.missing"
+    ALARMS_GAP = "alarms.gap"
+    AUDITS_GAP = "audits.gap"
     STORAGE_UNREADABLE = "storage.unreadable"
 
 

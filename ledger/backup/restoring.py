@@ -22,6 +22,9 @@ from ledger.checkpoint import Checkpoint
 from ledger.errors import BackupError
 from ledger.storage.engine import begin_write
 
+LEFT_BY_SQLITE = ("-wal", "-shm", "-journal")
+"""What the names of the files end with that SQLite keeps beside a database, and reads together with it."""
+
 _IN_THE_WAY = "Restore into a new, empty database. What is there now stays as it is."
 
 
@@ -99,6 +102,8 @@ def _put_files(engine: Engine, directory: Path, further: Mapping[str, Path | Non
     if database.exists():
         with closing(sqlite3.connect(database, isolation_level=None)) as empty:
             empty.execute("PRAGMA journal_mode = DELETE")  # no write-ahead log may lie beside what comes in its place
+    for path in targets.values():
+        _require_alone(path)
     unfinished: list[Path] = []
     try:
         for name, path in targets.items():
@@ -106,11 +111,23 @@ def _put_files(engine: Engine, directory: Path, further: Mapping[str, Path | Non
             unfinished.append(path.with_name(f".{path.name}.restored"))
             _copy(directory / name, unfinished[-1], report)
         for beside, path in zip(unfinished, targets.values(), strict=True):
+            _require_alone(path)
             beside.replace(path)
             sync_folder(path.parent)
     finally:
         for beside in unfinished:
             beside.unlink(missing_ok=True)
+
+
+def _require_alone(path: Path) -> None:
+    """Refuse what an earlier file of this name left beside it: SQLite would play it into the one that is restored."""
+    for end in LEFT_BY_SQLITE:
+        left = path.with_name(path.name + end)
+        if left.exists():
+            raise BackupError(
+                f"{left} lies beside the place of a file that is to be restored",
+                fix="It belongs to a database that is no longer there: move it away, then restore again.",
+            )
 
 
 def _copy(source: Path, target: Path, report: Progress) -> None:

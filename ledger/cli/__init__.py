@@ -1,6 +1,6 @@
 """Commands about the ledger, one module a group.
 
-Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage, 3 cannot read.
+Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage or you said no, 3 cannot be read or had.
 
 The product's command line passes a function that opens the log, as `ctx.obj`; nothing is opened before a command asks.
 """
@@ -12,7 +12,7 @@ import click
 from ledger.cli.adopting import adopt
 from ledger.cli.alarms import alarms
 from ledger.cli.context import LedgerContext, OpenContext
-from ledger.cli.erasing import erase_body
+from ledger.cli.erasing import erase_body, sweep_rows
 from ledger.cli.freezing import freeze
 from ledger.cli.keys import keys, retire_key, rotate_key
 from ledger.cli.maps import map_group, monitor_log
@@ -25,7 +25,11 @@ __all__ = ["LedgerContext", "OpenContext", "ledger"]
 
 @click.group()
 def ledger() -> None:
-    """Audit, export and prove the ledger."""
+    """Audit, export and prove the ledger.
+
+    Exit codes: 0 all is well; 1 a fault was found, or the log refuses; 2 wrong usage, or you answered no; 3 what was
+    asked for cannot be read or had.
+    """
 
 
 for _command in (
@@ -36,6 +40,7 @@ for _command in (
     prove,
     verify_proof,
     erase_body,
+    sweep_rows,
     adopt,
     freeze,
     witness,

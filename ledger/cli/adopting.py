@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from ledger.cli.context import FAULT_FOUND, LedgerContext, OpenContext, cannot_read, failures
+from ledger.cli.context import FAULT_FOUND, LedgerContext, OpenContext, ask_or_end, cannot_read, failures
+from ledger.errors import NoteError
 from ledger.log import Log
 from ledger.mark.adoption import MAX_REASON, Assessment, Silent, Word, ask_witnesses, assess, describe, read_word
 from ledger.mark.adoption import adopt as run_adopt
 from ledger.mark.high_water import HighWaterMark, MarkState
+from ledger.merkle import HASH_SIZE
+from ledger.own import OwnKind, own_subject
+from ledger.statement import read_unverified
+from ledger.strict import decode_base64
 from ledger.witnessing.transport import HttpTransport
 
 MAX_CHECKPOINT_FILE = 1_000_000
@@ -58,19 +63,23 @@ def adopt(
     with failures():
         case = _look(open_context(), witnessed)
         if not as_json:
-            _tell(case.assessment, case.silent)
+            _tell(case)
         may = not show and not case.nothing_to_do and (case.assessment.is_safe or lost) and (yes or not as_json)
         if may and not yes:
-            click.confirm("Shall the log as it is in the database be the one that counts?", abort=True)
+            ask_or_end("Shall the log as it is in the database be the one that counts?")
         index = _adopt(case, reason, lost=lost) if may else None
     if as_json:
-        click.echo(json.dumps(_members(case, index)))
-    elif index is not None:
-        click.echo(f"Adopted: entry {index} says so, and the log takes entries again.")
+        click.echo(json.dumps(_members(case, index, adopted=may)))
+    elif may:
+        click.echo(
+            "Adopted: the mark is that of the frozen log."
+            if index is None
+            else f"Adopted: entry {index} says so, and the log takes entries again."
+        )
         click.echo("" if case.assessment.is_safe else _AFTER_A_LOSS, nl=not case.assessment.is_safe)
     elif not show and not case.nothing_to_do:
-        click.echo(_NOT_ADOPTED, err=True)
-    if not case.assessment.is_safe and index is None:
+        click.echo(_NOT_ADOPTED_OPEN if case.is_open else _NOT_ADOPTED, err=True)
+    if case.unsettled and not may:
         sys.exit(FAULT_FOUND)
 
 
@@ -83,10 +92,23 @@ class _Case:
     mark: HighWaterMark
     assessment: Assessment
     silent: tuple[Silent, ...]
+    settled: Mapping[tuple[int, bytes], int]
+    """What the log says itself of losses that were adopted before: (size, root) that somebody knew -> its entry."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log takes entries."""
+        return self.assessment.finding.state is MarkState.OK
+
+    @property
+    def unsettled(self) -> tuple[Word, ...]:
+        """Words against the log about which it does not say anything yet."""
+        against = (*self.assessment.larger, *self.assessment.contradicting)
+        return tuple(word for word in against if (word.size, word.root) not in self.settled)
 
     @property
     def nothing_to_do(self) -> bool:
-        return self.assessment.finding.state is MarkState.OK and self.assessment.is_safe
+        return self.is_open and not self.unsettled
 
 
 def _look(context: LedgerContext, files: tuple[Path, ...]) -> _Case:
@@ -97,11 +119,24 @@ def _look(context: LedgerContext, files: tuple[Path, ...]) -> _Case:
     answers = _ask(context, log, files)
     words = [answer for answer in answers if isinstance(answer, Word)]
     silent = tuple(answer for answer in answers if isinstance(answer, Silent))
-    return _Case(context, log, context.high_water, assess(log, finding, words), silent)
+    return _Case(context, log, context.high_water, assess(log, finding, words), silent, _settled(log))
 
 
-def _adopt(case: _Case, reason: str, *, lost: bool) -> int:
-    return run_adopt(
+def _settled(log: Log) -> dict[tuple[int, bytes], int]:
+    """Read from the log's own entries which other histories it went on in spite of."""
+    found: dict[tuple[int, bytes], int] = {}
+    for index in log.entries_of(own_subject(OwnKind.ADOPTED)):
+        body = log.entry(index).body
+        if body is None:
+            continue
+        for word in read_unverified(body.statement).payload.get("against", ()):
+            found[word["size"], decode_base64(word["root"], size=HASH_SIZE)] = index
+    return found
+
+
+def _adopt(case: _Case, reason: str, *, lost: bool) -> int | None:
+    """Adopt and give the entry that says so; a frozen log has none."""
+    appended = run_adopt(
         case.assessment,
         log=case.log,
         mark=case.mark,
@@ -109,11 +144,16 @@ def _adopt(case: _Case, reason: str, *, lost: bool) -> int:
         signer=case.context.statement_signer,
         reason=reason or _NOTHING_LOST,
         accept_loss=lost,
-    ).index
+    )
+    return None if appended is None else appended.index
 
 
 _NOTHING_LOST = "The high-water mark was missing or unreadable; nobody who was asked knows of more entries."
 _NOT_ADOPTED = "Not adopted. Put a newer backup back; if there is none, read `marchamo ledger adopt --help`."
+_NOT_ADOPTED_OPEN = (
+    "Not adopted. The log takes entries, but somebody outside knows others: put a newer backup back; if there is none, "
+    "read about --lost in `marchamo ledger adopt --help`."
+)
 _AFTER_A_LOSS = (
     "Whoever holds a receipt for one of the lost entries keeps a valid proof that it was recorded. Tell them, and ask "
     "them to send their statements again: those are taken up as new entries."
@@ -129,7 +169,10 @@ def _ask(context: LedgerContext, log: Log, files: tuple[Path, ...]) -> list[Word
             data = file.read(MAX_CHECKPOINT_FILE + 1)
         if len(data) > MAX_CHECKPOINT_FILE:
             cannot_read(f"{path} is larger than any checkpoint")
-        answers.append(read_word(str(path), data, keys, context.origin))
+        try:
+            answers.append(read_word(str(path), data, keys, context.origin))
+        except NoteError as error:
+            cannot_read(f"{path} is no checkpoint of this log: {error.message}")
     transport = HttpTransport()
     try:
         return answers + ask_witnesses(context.policy, keys, context.origin, transport)
@@ -137,7 +180,8 @@ def _ask(context: LedgerContext, log: Log, files: tuple[Path, ...]) -> list[Word
         transport.close()
 
 
-def _tell(assessment: Assessment, silent: Sequence[Silent]) -> None:
+def _tell(case: _Case) -> None:
+    assessment, unsettled = case.assessment, case.unsettled
     click.echo(f"The database has {assessment.size} entries.")
     click.echo(f"High-water mark: {assessment.finding.message}.")
     for word in assessment.words:
@@ -148,15 +192,26 @@ def _tell(assessment: Assessment, silent: Sequence[Silent]) -> None:
             if word in assessment.contradicting
             else "in agreement"
         )
-        click.echo(f"  {word.source}: {word.size} entries, {verdict}")
-    for nobody in silent:
+        entry = None if verdict == "in agreement" else case.settled.get((word.size, word.root))
+        known = "" if entry is None else f"; entry {entry} of the log says so"
+        click.echo(f"  {word.source}: {word.size} entries, {verdict}{known}")
+    for nobody in case.silent:
         click.echo(f"  {nobody.source}: {nobody.why}")
-    click.echo(describe(assessment))
+    if unsettled or assessment.is_safe:
+        larger = tuple(word for word in assessment.larger if word in unsettled)
+        contradicting = tuple(word for word in assessment.contradicting if word in unsettled)
+        click.echo(describe(replace(assessment, larger=larger, contradicting=contradicting)))
+    else:
+        click.echo(
+            "Whoever knows another history knows what was lost, and the log says so. New entries took its numbers."
+        )
+    if case.nothing_to_do:
+        click.echo("The log takes entries: there is nothing to adopt.")
     if assessment.is_safe and not any(word.note for word in assessment.words):
         click.echo("No checkpoint from outside was there to compare with: nothing shows that no entry is missing.")
 
 
-def _members(case: _Case, index: int | None) -> dict[str, object]:
+def _members(case: _Case, index: int | None, *, adopted: bool) -> dict[str, object]:
     assessment = case.assessment
     return {
         "size": assessment.size,
@@ -166,6 +221,6 @@ def _members(case: _Case, index: int | None) -> dict[str, object]:
         "silent": [{"source": nobody.source, "why": nobody.why} for nobody in case.silent],
         "lost": assessment.lost,
         "contradicting": [word.source for word in assessment.contradicting],
-        "adopted": index is not None,
+        "adopted": adopted,
         "entry": index,
     }

@@ -1,6 +1,6 @@
 """What the ledger's commands share: the log they work on, and how what stands in their way is said.
 
-Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage, 3 cannot read.
+Exit codes: 0 all is well, 1 a fault was found, 2 wrong usage or you said no, 3 cannot be read or had.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy import Engine
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.audit import ExtraCheck
 from ledger.erasure import BodyCopies
-from ledger.errors import LedgerError, NoteError
+from ledger.errors import EntryNotFound, LedgerError, NoteError, PolicyError, TransportError
 from ledger.keys.rotation import KeyKeeper
 from ledger.log import Log
 from ledger.mark.high_water import HighWaterMark
@@ -28,6 +28,7 @@ from ledger.witnessing.cosigned import CosignedCheckpoints
 from ledger.witnessing.policy import Policy
 
 FAULT_FOUND = 1
+NOT_DONE = 2
 CANNOT_READ = 3
 
 
@@ -49,6 +50,8 @@ class LedgerContext:
     """Where the product repeats what bodies say: erased together with them."""
     needed: Mapping[str, str] = field(default_factory=dict)
     """Kinds of entry whose bodies are never erased, each with the reason."""
+    grave: Callable[[Mapping[str, Any]], str] = lambda _statement: ""
+    """Gives the kind of the event that a statement makes, where somebody will want to prove it later; else nothing."""
 
     def open_log(self) -> Log:
         """Open the log with its checks at the door."""
@@ -70,7 +73,7 @@ def failures() -> Iterator[None]:
     """Turn what keeps a command from its work into a sentence and exit code 3; a contradiction in the log into 1."""
     try:
         yield
-    except NoteError as error:
+    except (NoteError, EntryNotFound, PolicyError, TransportError) as error:
         cannot_read(error.diagnostics())
     except LedgerError as error:
         click.echo(f"{error.code}: {error.diagnostics()}", err=True)
@@ -79,6 +82,17 @@ def failures() -> Iterator[None]:
         cannot_read(f"the database cannot be read: {getattr(error, 'orig', None) or type(error).__name__}")
     except (OSError, UnicodeDecodeError) as error:
         cannot_read(str(error))
+
+
+def ask_or_end(question: str) -> None:
+    """Ask, and end with exit code 2 when the answer is no: nothing was done, and nothing is wrong."""
+    try:
+        agreed = click.confirm(question)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        click.echo("Nothing was done.", err=True)
+        sys.exit(NOT_DONE)
 
 
 def cannot_read(message: str) -> NoReturn:

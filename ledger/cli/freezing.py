@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ledger.checkpoint import SignedCheckpoint
-from ledger.cli.context import LedgerContext, OpenContext, failures
+from ledger.cli.context import LedgerContext, OpenContext, ask_or_end, failures
 from ledger.freezing import MAX_REASON
 from ledger.freezing import freeze as run_freeze
 from ledger.map.keeper import SubjectMap
@@ -24,9 +24,9 @@ def freeze(open_context: OpenContext, *, reason: str, yes: bool) -> None:
         log = context.open_log()
         size, _ = log.head()
         if not yes:
-            click.confirm(f"{context.origin} has {size} entries. Close it for ever?", abort=True)
-        SubjectMap(log, context.engine, context.statement_signer).publish()  # so that the last map covers all before
-        frozen = run_freeze(log, reason=reason, signer=context.statement_signer)
+            ask_or_end(f"{context.origin} has {size} entries. Close it for ever?")
+        subject_map = SubjectMap(log, context.engine, context.statement_signer)
+        frozen = run_freeze(log, subject_map, reason=reason, signer=context.statement_signer)
     click.echo(f"Frozen: entry {frozen.entry} is the last. Reading, proving, auditing and exporting go on.")
     click.echo(_KEEP)
     click.echo(_key_lines(frozen.checkpoint, context), nl=False)

@@ -31,6 +31,7 @@ def rotate_key(open_context: OpenContext) -> None:
     click.echo(f"Entry {change.index} of the log names its new key. From now on both sign, the old one first:")
     _print_current(change)
     click.echo(
+        "If the witness policy has log lines, add one with the new key; let the witnesses start with both (--log). "
         f"Publish the new fingerprint, let readers renew their trust lists, and in {MIN_OVERLAP_DAYS} days run: "
         "marchamo ledger retire-key"
     )
@@ -57,12 +58,15 @@ def retire_key(open_context: OpenContext, *, at_once: bool, min_overlap: int) ->
         since = moment_text(rotated_at(log))
     click.echo(f"Entry {change.index} of the log retires the old key. From now on only the new one signs:")
     _print_current(change)
+    if change.kept is not None:
+        click.echo(f"Its private half is not yet swept from the database's files: {change.kept}.", err=True)
+        click.echo("Later run: marchamo ledger sweep", err=True)
     if at_once:
         click.echo(
             f"What this breaks: whoever has fetched no trust list since {since} is told that the log's key is unknown, "
             "for everything that the log signs from now on, until he renews his list with: "
-            "marchamo trust SERVER --previous FILE. Witnesses whose policies name the old key only refuse the log's "
-            "checkpoints until they are given the new one. What was signed before stays verifiable."
+            "marchamo trust SERVER --previous FILE. Witnesses started with --log of the old key only refuse the log's "
+            "checkpoints until they are started with the new one. What was signed before stays verifiable."
         )
 
 
@@ -78,8 +82,8 @@ def _print_current(change: KeyChange) -> None:
 
 
 def _describe(key: LogKey) -> str:
-    until = "on" if key.last_size is None else f"to {key.last_size}"
+    verb, until = ("signs", "on") if key.last_size is None else ("signed", f"to {key.last_size}")
     return (
-        f"{key.verifier.to_text()}\n  signs checkpoints of size {key.first_size} {until}\n"
+        f"{key.verifier.to_text()}\n  {verb} checkpoints of size {key.first_size} {until}\n"
         f"  fingerprint {fingerprint(key.verifier)}"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import click
@@ -76,12 +78,14 @@ def monitor_log(source: str, trust: Path, *, as_json: bool) -> None:
     Reads every leaf, checks the chain and the tree, and computes each subject map again.
     """
     try:
-        log_keys, map_keys = _read_trust(trust.read_bytes())
+        members = decode_json_object(trust.read_bytes())
+        log_keys, map_keys = _read_trust(members)
+        _warn_of_its_end(members)
         report = monitor(_fetch(source), log_keys=log_keys, map_keys=map_keys)
     except LedgerError as error:
         cannot_read(error.diagnostics())
     except (OSError, URLError) as error:
-        cannot_read(str(error))
+        cannot_read(_no_log(source, error))
     click.echo(json.dumps(_members(report), indent=1) if as_json else _sentences(report))
     if report.faults:
         sys.exit(FAULT_FOUND)
@@ -95,8 +99,14 @@ def _describe(found: MapHead) -> str:
     return f"map of the first {found.size} entries, root {encode_base64(found.root)}, stated in entry {found.entry}"
 
 
-def _read_trust(text: bytes) -> tuple[LogKeys, dict[str, Ed25519PublicKey]]:
-    members = decode_json_object(text)
+def _warn_of_its_end(members: Mapping[str, Any]) -> None:
+    """Warn of a trust list that has ended. It is used all the same: the log of an ended registry can be read."""
+    end = members.get("expires_at")
+    if isinstance(end, int) and end <= time.time() * 1000:
+        click.echo("The trust list has expired: its keys may have been revoked or changed since. Renew it.", err=True)
+
+
+def _read_trust(members: Mapping[str, Any]) -> tuple[LogKeys, dict[str, Ed25519PublicKey]]:
     keys = members.get("statement_keys")
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
         raise FormatError("this is not a trust list: it has no statement keys")
@@ -127,11 +137,23 @@ def _bounded(data: bytes, name: str) -> bytes:
     return data
 
 
+def _no_log(source: str, error: OSError) -> str:
+    """Say that there is no log at an address or in a folder, why, and what it may have been meant to be."""
+    cause = getattr(error, "reason", None) or error.strerror or error
+    reason = f"it answered {error.code}" if isinstance(error, HTTPError) else getattr(cause, "strerror", None) or cause
+    is_address = urlsplit(source).scheme in {"http", "https"}
+    meant = "" if source.rstrip("/").endswith("/log") else f"{source.rstrip('/')}/log"
+    hint = f"did you mean {meant}?" if is_address and meant else "is it the folder of an export, or a log's address?"
+    return f"no ledger at {source} ({reason}); {hint}"
+
+
 def _sentences(report: MonitorReport) -> str:
     lines = [f"{fault.kind}: entry {fault.entry}: {fault.message}" for fault in report.faults]
     latest = "no map was stated" if report.latest is None else f"the latest is of size {report.latest.size}"
-    read = f"{report.checkpoint.size} entries, {report.tags} tags, {report.maps} maps"
-    lines.append(f"{read}; {latest}; {len(report.faults)} faults")
+    counts = ((report.checkpoint.size, "entry", "entries"), (report.tags, "tag", "tags"), (report.maps, "map", "maps"))
+    read = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts)
+    faults = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+    lines.append(f"{read}; {latest}; {faults}")
     return "\n".join(lines)
 
 

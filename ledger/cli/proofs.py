@@ -14,12 +14,14 @@ from ledger.note import NoteVerifier
 from ledger.proof import UnitProof, parse_proof, verify_leaf_proof, verify_unit_proof
 
 MAX_PROOF_FILE = 4_000_000
+_PLUSES_OF_A_KEY = 2
+MAX_FILE_NAME = 255
 
 
 @click.command("verify-proof")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", required=True, help="The log's verifier key, or a file that holds it.")
-@click.option("--leaf", help="For a leaf's proof: the leaf in hexadecimal, as `prove --leaf` prints it.")
+@click.option("--leaf", help="For a leaf's proof: the leaf in hexadecimal, as `prove --leaf` prints it, or its file.")
 @click.option("--content", help="For a unit's proof: the signed bytes of its code, in hexadecimal.")
 def verify_proof(files: tuple[Path, ...], key: str, leaf: str | None, content: str | None) -> None:
     """Check proofs offline: a leaf's (tlog-proof) with --leaf, a unit's (JSON) with --content.
@@ -27,6 +29,10 @@ def verify_proof(files: tuple[Path, ...], key: str, leaf: str | None, content: s
     The issuer's own signature inside a unit's proof is not checked here, only that the log holds its statement.
     """
     with failures():
+        if not Path(key).is_file() and key.count("+") < _PLUSES_OF_A_KEY:
+            cannot_read(
+                f"--key {key}: there is no such file, and a verifier key looks like example.org/log+1a2b3c4d+..."
+            )
         verifier = NoteVerifier.from_text((_read(Path(key)) if Path(key).is_file() else key).strip())
         leaf_hash = None if leaf is None else _leaf_hash(leaf)
     failed = False
@@ -61,10 +67,14 @@ def _verify(text: str, verifier: NoteVerifier, leaf_hash: bytes | None, content:
 
 
 def _leaf_hash(text: str) -> bytes:
+    is_file = len(text) <= MAX_FILE_NAME and Path(text).is_file()
     try:
-        return Leaf.from_bytes(bytes.fromhex(text)).hash()
-    except (ValueError, FormatError):
-        raise click.UsageError("--leaf takes the 65 bytes of a leaf in hexadecimal") from None
+        return Leaf.from_bytes(bytes.fromhex((_read(Path(text)) if is_file else text).strip())).hash()
+    except FormatError as error:
+        raise click.UsageError(f"--leaf: {error.message}") from None
+    except ValueError:
+        what = "this file does not hold" if is_file else "there is no such file, and this is not"
+        raise click.UsageError(f"--leaf: {what} a leaf in hexadecimal, as `prove --leaf` prints it") from None
 
 
 def _bytes(text: str) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,16 +20,21 @@ from ledger.audit import KNOWN_CHECKPOINT
 from ledger.audit import audit as run_audit
 from ledger.audit.records import record_audit
 from ledger.audit.report import AuditReport, FaultCode
-from ledger.cli.context import FAULT_FOUND, OpenContext, failures
+from ledger.checkpoint import read_unverified_checkpoint
+from ledger.cli.context import CANNOT_READ, FAULT_FOUND, OpenContext, cannot_read, failures
+from ledger.errors import LedgerError
 from ledger.export import export as run_export
 from ledger.map.files import MapFiles
+from ledger.storage.sql import SqlLogStorage
 
 BAR_AFTER_SECONDS = 2.0
 
 
 @click.command()
 @click.option("--full", is_flag=True, help="Check everything (the default).")
-@click.option("--since", type=click.IntRange(min=0), help="Check the entries from this index on.")
+@click.option(
+    "--since", type=click.IntRange(min=0), help="Check the entries from this index on, from the start of its tile."
+)
 @click.option("--sample", type=click.IntRange(min=1), help="Check so many entries chosen at random.")
 @click.option(
     "--known",
@@ -54,7 +60,10 @@ def audit(
         raise click.UsageError("--full, --since and --sample exclude each other")
     with failures():
         context = open_context()
-        notes = [path.read_text(encoding="utf-8") for path in known]
+        notes = [_read_known(path) for path in known]
+        size = _size(context.engine)
+        if since is not None and since > size:
+            raise click.UsageError(f"--since {since}: the log has {size} entries, 0 to {size - 1}")
         with _bar("entries") as show:
             report = run_audit(
                 context.engine,
@@ -66,9 +75,15 @@ def audit(
                 extra_checks=context.extra_checks,
                 progress=show,
             )
-    click.echo(json.dumps(report.to_members()) if as_json else _describe(report))
-    if not no_record:
+    foreign = _foreign(report)
+    if not no_record and not foreign:
         _record(context.engine, report)
+    _name_files(report, known)
+    click.echo(json.dumps(report.to_members()) if as_json else _describe(report))
+    if foreign:
+        click.echo("The result is not recorded: a --known checkpoint is none of this log.", err=True)
+        if foreign == len(report.faults):
+            sys.exit(CANNOT_READ)
     if not report.ok:
         sys.exit(FAULT_FOUND)
 
@@ -124,12 +139,41 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         bar.stop()
 
 
-def _record(engine: Engine, report: AuditReport) -> None:
-    """Keep what was found; not where the caller's own checkpoint is none of this log: that is no fault of the log."""
+def _size(engine: Engine) -> int:
+    """Give the size in the database as it stands: the audit itself has to say what is wrong with it."""
+    with SqlLogStorage(engine).reading() as reader:
+        head = reader.head()
+    return 0 if head is None else head.size
+
+
+def _read_known(path: Path) -> str:
+    """Read a checkpoint's file; one that is no checkpoint at all ends the command."""
+    try:
+        note = path.read_text(encoding="utf-8")
+        read_unverified_checkpoint(note)
+    except (LedgerError, UnicodeDecodeError) as error:
+        cannot_read(
+            f"{path} is no checkpoint: {error.message if isinstance(error, LedgerError) else 'it is not UTF-8'}"
+        )
+    return note
+
+
+def _foreign(report: AuditReport) -> int:
+    """Count the caller's own checkpoints that are none of this log: that is no fault of the log."""
     strange = (FaultCode.CHECKPOINT_SIGNATURE, KNOWN_CHECKPOINT)
-    if any((fault.code, fault.where.rpartition(" ")[0]) == strange for fault in report.faults):
-        click.echo("The result is not recorded: a --known checkpoint is none of this log.", err=True)
-        return
+    return sum((fault.code, fault.where.rpartition(" ")[0]) == strange for fault in report.faults)
+
+
+def _name_files(report: AuditReport, files: Sequence[Path]) -> None:
+    """Put the file's name where the audit knows a checkpoint by its number only."""
+    for at, fault in enumerate(report.faults):
+        where, _, number = fault.where.rpartition(" ")
+        if where == KNOWN_CHECKPOINT:
+            report.faults[at] = replace(fault, where=f"{where} {files[int(number) - 1]}")
+
+
+def _record(engine: Engine, report: AuditReport) -> None:
+    """Keep what was found."""
     try:
         record_audit(engine, report, by=f"marchamo ledger audit --{report.mode}")
     except SQLAlchemyError as error:
@@ -138,8 +182,12 @@ def _record(engine: Engine, report: AuditReport) -> None:
 
 
 def _describe(report: AuditReport) -> str:
+    checked = f"{report.entries} entries"
+    if report.mode == "since" and report.entries:
+        start = report.size - report.entries
+        checked = f"entries {start} to {report.size - 1} (whole tiles)"
     counts = (
-        f"{report.mode} audit of {report.size} entries: checked {report.entries} entries, {report.tiles} tiles, "
+        f"{report.mode} audit of {report.size} entries: checked {checked}, {report.tiles} tiles, "
         f"{report.heads} heads, {report.checkpoints} checkpoints in {report.seconds:.1f} s"
     )
     if report.ok:

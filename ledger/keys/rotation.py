@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -43,14 +43,21 @@ class KeyKeeper(Protocol):
     def retire(self, connection: Connection, verifier: NoteVerifier, last_size: int) -> None:
         """Let a key sign no size above this one, and forget its private half."""
 
+    def sweep(self) -> str | None:
+        """Overwrite what the database keeps of private halves forgotten; returns what stood in the way, or None."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """A change of the log's keys: the entry that says so, the keys from then on, and a checkpoint that covers it."""
+    """A change of the log's keys: the entry that says so, the keys from then on, and a checkpoint that covers it.
+
+    kept: what kept the database from overwriting a forgotten private half at once; None when nothing is left of one.
+    """
 
     index: int
     keys: LogKeys
     checkpoint: SignedCheckpoint
+    kept: str | None = None
 
 
 class OverlapNotOver(LogKeyError):
@@ -116,7 +123,8 @@ def retire_key(
         _require_signers(keeper, connection, index + 1, [old.verifier, new.verifier])
         keeper.retire(connection, old.verifier, index)
 
-    return _record(log, statement_signer.entry(OwnKind.KEY, payload, at_ms=now), forget_old)
+    change = _record(log, statement_signer.entry(OwnKind.KEY, payload, at_ms=now), forget_old)
+    return replace(change, kept=keeper.sweep())
 
 
 def rotated_at(log: Log) -> int:

@@ -57,6 +57,9 @@ REBUILD_FROM_BUCKETS = 16_384
 
 ENTRIES_A_READ = 1_000
 
+TAGS_A_CHECK = 8_192
+"""Tags of new entries that are looked up at once before a map is made in one pass."""
+
 ON_DEMAND_ENTRIES = 1_000
 """Whoever asks for a proof waits for a new map only while there are at most so many new entries."""
 
@@ -263,21 +266,46 @@ def _content(row: EntryRow) -> OpenContent | ErasedContent:
 
 def _change(reader: LogReader, own: MapReader, earlier: MapHead | None, size: int) -> MapChange:
     if earlier is None:
+        _require_filed(reader, 0, size)
         return build_map(own.all_records())
     news: dict[int, set[Record]] | None = None
     if size - earlier.size < REBUILD_FROM_ENTRIES:
         news = _news_by_bucket(reader, earlier.size, size)
     if news is None or len(news) > REBUILD_FROM_BUCKETS:
+        _require_filed(reader, earlier.size, size)
         return build_map(own.all_records(), size=earlier.size, root=earlier.root)
     hashes = {}
     for bucket, records in own.records_of(news):
         if not news[bucket].issubset(records):
-            raise _changed_tags(
-                f"tags of entries from {earlier.size} on are not those by which the subject map is made"
-            )
+            raise _changed_news(earlier.size)
         hashes[bucket] = bucket_hashes(records, earlier.size)
     tiles = own.tiles_above(hashes)
     return change_map(lambda level, index: tiles[level, index], earlier.root, hashes)
+
+
+def _require_filed(reader: LogReader, start: int, stop: int) -> None:
+    """Compare the bodies of these entries with the tags' own table, from which a map is made in one pass.
+
+    A tag that was removed there would be signed away for ever. Raises StorageError.
+    """
+    borne: list[Record] = []
+    for first in range(start, stop, ENTRIES_A_READ):
+        for row in reader.entries(first, min(first + ENTRIES_A_READ, stop)):
+            borne += [(tag, row.entry) for tag in _tags(row)]
+            if len(borne) >= TAGS_A_CHECK:
+                _require_records(reader, borne, start)
+                borne = []
+    _require_records(reader, borne, start)
+
+
+def _require_records(reader: LogReader, borne: Sequence[Record], start: int) -> None:
+    filed = reader.find_tags([tag for tag, _ in borne])
+    if any(filed.get(tag) != entry for tag, entry in borne):
+        raise _changed_news(start)
+
+
+def _changed_news(start: int) -> StorageError:
+    return _changed_tags(f"tags of entries from {start} on are not those by which the subject map is made")
 
 
 def _news_by_bucket(reader: LogReader, start: int, stop: int) -> dict[int, set[Record]]:

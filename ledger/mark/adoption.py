@@ -140,11 +140,12 @@ def adopt(
     reason: str,
     accept_loss: bool = False,
     clock: Callable[[], float] = time.time,
-) -> Appended[None]:
+) -> Appended[None] | None:
     """Make the log as it is the one that counts: an entry says so, then the mark follows.
 
-    `log` is open without a mark. Raises AcknowledgedLost unless nobody knows better, or the loss is accepted, with a
-    reason of 1 to 500 characters. With a loss an alarm is raised too, for everybody to see.
+    A frozen log takes no entry, so there only the mark follows, and None is given. `log` is open without a mark. Raises
+    AcknowledgedLost unless nobody knows better, or the loss is accepted, with a reason of 1 to 500 characters. With a
+    loss an alarm is raised too, for everybody to see.
     """
     if not assessment.is_safe and not accept_loss:
         raise AcknowledgedLost(
@@ -165,13 +166,15 @@ def adopt(
     }
     now = int(clock() * 1000)
     # The entry first: a crash before the mark is adopted leaves a log that is still closed, never one that is silent.
-    appended = log.append(signer.entry(OwnKind.ADOPTED, payload, at_ms=now))
+    appended = None if log.frozen() else log.append(signer.entry(OwnKind.ADOPTED, payload, at_ms=now))
     if not assessment.is_safe:
         evidence = "\n".join(word.note or f"{word.source}: {word.size} {encode_base64(word.root)}" for word in against)
-        detail = f"{describe(assessment)} Entry {appended.index} says why the ledger goes on: {reason}"
+        goes_on = "The ledger is frozen" if appended is None else f"Entry {appended.index} says why the ledger goes on"
+        detail = f"{describe(assessment)} {goes_on}: {reason}"
         raise_alarm(engine, AlarmKind.FORK, detail=detail, evidence=evidence, clock=clock)
-    mark.adopt(*log.head())
-    log.checkpoint(at_least=appended.size)
+    size, root = log.head()
+    mark.adopt(size, root)
+    log.checkpoint(at_least=size)
     return appended
 
 

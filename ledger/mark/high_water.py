@@ -26,7 +26,7 @@ from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
-from ledger.errors import FormatError, LogReadOnly, LogUnavailable
+from ledger.errors import EntryNotFound, FormatError, LogReadOnly, LogUnavailable
 from ledger.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger.strict import decode_base64, decode_decimal, encode_base64
 
@@ -35,6 +35,9 @@ SLOT_SIZE = 4_096
 
 LOCK_TIMEOUT_S = 30.0
 """How long a writer waits for another process that holds the file; as long as for a lock of the database."""
+
+RootAt = Callable[[int], bytes]
+"""Gives the root (32 bytes) of a log's first `size` entries; EntryNotFound when there are fewer."""
 
 _LOCK_SLEEP_S = (0.000_1, 0.001)
 _TITLE = "marchamo high-water mark v1"
@@ -140,8 +143,6 @@ class HighWaterMark:
         self._file = -1
         self._on_disk = -1
         """Sequence of the newest mark that this process knows to have reached the disk."""
-        self._fits = -1
-        """Sequence of the newest mark that this process knows to fit the log."""
         os.register_at_fork(after_in_child=self._renew)
 
     def read(self) -> Mark | None:
@@ -156,11 +157,11 @@ class HighWaterMark:
         except FileNotFoundError:
             return None
 
-    def check(self, head: Callable[[], tuple[int, bytes]], root_at: Callable[[int], bytes]) -> Finding:
+    def check(self, head: Callable[[], tuple[int, bytes]], root_at: RootAt) -> Finding:
         """Compare the mark with the log, and begin a mark for an empty log that has none.
 
-        `head()` reads size and root of the log from its database, `root_at(size)` computes the root of its first
-        `size` entries, of which there are at least so many. Changes nothing else. Raises OSError.
+        `head()` reads size and root of the log from its database, `root_at` is asked only for what that has. Changes
+        nothing else. Raises OSError.
         """
         while True:
             # The mark first: it never runs ahead of what is committed, so a head that is read later covers it.
@@ -176,20 +177,22 @@ class HighWaterMark:
             if self._create(0, EMPTY_ROOT):
                 return Finding(MarkState.OK, self.read(), 0)
 
-    def compare(self, mark: Mark, size: int, root: bytes, root_at: Callable[[int], bytes]) -> Finding:
+    def compare(self, mark: Mark, size: int, root: bytes, root_at: RootAt) -> Finding:
         """Compare a mark with a log of `size` entries under `root`; see `check`."""
         if mark.origin != self._origin:
             return Finding(MarkState.OTHER_LOG, mark, size)
         if mark.size > size:
             return Finding(MarkState.AHEAD, mark, size)
+        return self._compare_roots(mark, size, root, root_at)
+
+    def _compare_roots(self, mark: Mark, size: int, root: bytes, root_at: RootAt) -> Finding:
         known = root if mark.size == size else root_at(mark.size) if mark.size else EMPTY_ROOT
         return Finding(MarkState.OK if known == mark.root else MarkState.CONTRADICTS, mark, size)
 
-    def require(self, size: int, root: bytes, root_at: Callable[[int], bytes]) -> None:
+    def require(self, size: int, root: bytes, root_at: RootAt) -> None:
         """Raise LogReadOnly unless the mark fits the log, whose head can not move meanwhile; see `check`.
 
-        Cheap for a mark that was found to fit before, or that this process wrote on top of such a one. LogUnavailable
-        when the file can not be read.
+        LogUnavailable when the file can not be read.
         """
         try:
             mark = self.read()
@@ -199,21 +202,21 @@ class HighWaterMark:
             raise LogUnavailable(f"the high-water mark could not be read ({error.strerror})") from error
         if mark is None:
             raise Finding(MarkState.MISSING, None, size).refusal()
-        # A mark once found to be of this log's history stays so; whether the log has gone back is asked each time.
-        finding = self.compare(mark, size, root, root_at if mark.sequence != self._fits else lambda _size: mark.root)
+        finding = self.compare(mark, size, root, root_at)
         if finding.state is not MarkState.OK:
             raise finding.refusal()
-        self._fits = mark.sequence
 
-    def advance(self, size: int, root: bytes) -> None:
+    def advance(self, size: int, root: bytes, root_at: RootAt) -> None:
         """Return when the disk holds a mark of at least this size; the state must be committed already.
 
-        Raises LogReadOnly when the mark is gone, belongs to another log or has another root for the same size, and
-        LogUnavailable when the disk refuses: then nothing may be acknowledged.
+        `root_at` knows the history that this state is of, as far as it is committed: no mark is moved, and none is
+        relied on, that was not compared with it. Raises LogReadOnly when the mark is gone, belongs to another log, or
+        is of another history or of more entries than there are, and LogUnavailable when the disk refuses: then nothing
+        may be acknowledged.
         """
         try:
             with self._locked() as file:
-                self._advance(file, size, root)
+                self._advance(file, size, root, root_at)
         except OSError as error:
             raise LogUnavailable(
                 f"the high-water mark could not be written ({error.strerror}); nothing was acknowledged",
@@ -237,24 +240,26 @@ class HighWaterMark:
             self._write(file, sequence, size, root)
         return self._require_mark()
 
-    def _advance(self, file: int, size: int, root: bytes) -> None:
+    def _advance(self, file: int, size: int, root: bytes, root_at: RootAt) -> None:
         try:
             mark = _newest(os.pread(file, 2 * SLOT_SIZE, 0))
         except FormatError:
             raise Finding(MarkState.DAMAGED, None, size).refusal() from None
         if mark.origin != self._origin:
             raise Finding(MarkState.OTHER_LOG, mark, size).refusal()
-        if mark.size == size and mark.root != root:
-            raise Finding(MarkState.CONTRADICTS, mark, size).refusal()
-        fits = mark.sequence == self._fits
+        # Also a larger mark: another server may have moved it, with another copy of the database.
+        try:
+            finding = self._compare_roots(mark, size, root, root_at)
+        except EntryNotFound:
+            raise Finding(MarkState.AHEAD, mark, size).refusal() from None
+        if finding.state is not MarkState.OK:
+            raise finding.refusal()
         if mark.size < size:
             self._write(file, mark.sequence + 1, size, root)
         elif mark.sequence != self._on_disk:
             # Another process wrote it, and may have died before the disk had it. Write it again: to wait for the disk
             # only could be told of success when an earlier failure was reported to the other.
             self._write(file, mark.sequence + 1, mark.size, mark.root)
-        if fits:
-            self._fits = self._on_disk
 
     def _write(self, file: int, sequence: int, size: int, root: bytes) -> None:
         mark = Mark(sequence, self._origin, size, root, self._now())

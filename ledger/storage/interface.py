@@ -111,6 +111,9 @@ class LogReader(Protocol):
     def entries(self, start: int, stop: int) -> Sequence[EntryRow]:
         """Give the entries from `start` up to, not including, `stop`, in order."""
 
+    def entries_at(self, indexes: Sequence[int]) -> Sequence[EntryRow]:
+        """Give the entries with these indexes, given in ascending order, those that exist."""
+
     def find_statements(self, keys: Iterable[int]) -> list[tuple[int, int]]:
         """Give (statement key, index) of every entry with one of these keys, in order of index."""
 

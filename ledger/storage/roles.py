@@ -1,26 +1,22 @@
 """Two roles in PostgreSQL: the owner migrates, the runtime role serves and can not change what only grows.
 
 The rights follow from the guards: a table whose rows a trigger protects gets SELECT and INSERT, every other table what
-a service needs. So a new guarded table is covered without a word here. SQLite has no roles: there the triggers are all.
+a service needs. So a new guarded table is covered without a word here. Erasing is the owner's: the runtime role changes
+no entry and records no erasure. SQLite has no roles: there the triggers are all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from sqlalchemy import Connection, text
 
 from ledger.errors import RoleRefused
 
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_READ_ONLY = frozenset({"alembic_version"})
+_READ_ONLY = frozenset({"alembic_version", "ledger_erasures"})
 _GROWS = "SELECT, INSERT"
 _CHANGES = "SELECT, INSERT, UPDATE, DELETE"
-_ERASABLE: Mapping[str, Sequence[str]] = MappingProxyType({"ledger_entries": ("salt", "body")})
-"""Columns that an erasure changes; the guard sees to it that nothing else does."""
-
 _TABLES = text(
     "SELECT c.relname, EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND p.proname = 'ledger_refuse_change') "
@@ -34,13 +30,16 @@ _POWER = text(
     "AND pg_has_role(r.oid, d.datdba, 'MEMBER')) "
     "FROM pg_roles r WHERE r.rolname = :role"
 )
+_OWN_DATABASE = text(
+    "SELECT quote_ident(datname) FROM pg_database "
+    "WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')"
+)
 
 
-def grant_runtime(connection: Connection, role: str, *, erasable: Mapping[str, Sequence[str]] = _ERASABLE) -> list[str]:
+def grant_runtime(connection: Connection, role: str) -> list[str]:
     """Give `role` what a serving process needs and nothing more; returns the statements that were run, in order.
 
-    `erasable` names further tables whose guards let an erasure pass, each with the columns that it changes.
-
+    Where the owner of the tables owns the database too, nobody else may make temporary tables: no service needs them.
     Run it as the owner after each migration; it may be repeated. Raises RoleRefused for another database than
     PostgreSQL, and for a role that does not exist or could take the guards away by its other rights.
     """
@@ -63,15 +62,16 @@ def grant_runtime(connection: Connection, role: str, *, erasable: Mapping[str, S
         )
     tables = [(str(name), bool(guarded)) for name, guarded in connection.execute(_TABLES)]
     schema = str(connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one())
-    statements = _statements(role, schema, tables, {**_ERASABLE, **erasable})
+    database = connection.execute(_OWN_DATABASE).scalar()
+    statements = _statements(role, schema, tables)
+    if database is not None:
+        statements.append(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}")
     for statement in statements:
         connection.execute(text(statement))
     return statements
 
 
-def _statements(
-    role: str, schema: str, tables: list[tuple[str, bool]], erasable: Mapping[str, Sequence[str]]
-) -> list[str]:
+def _statements(role: str, schema: str, tables: list[tuple[str, bool]]) -> list[str]:
     statements = [
         f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
         f"REVOKE ALL ON SCHEMA {schema} FROM {role}",
@@ -82,7 +82,4 @@ def _statements(
     for table, guarded in tables:
         rights = "SELECT" if table in _READ_ONLY else _GROWS if guarded else _CHANGES
         statements.append(f'GRANT {rights} ON "{table}" TO {role}')
-        if table in erasable:
-            columns = ", ".join(erasable[table])
-            statements.append(f'GRANT UPDATE ({columns}) ON "{table}" TO {role}')
     return statements

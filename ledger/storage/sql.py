@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, bindparam, desc, exists, func, select
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, desc, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import ForkDetected
+from ledger.leaf import subject_tag
+from ledger.own import OwnKind, own_subject
 from ledger.storage.engine import begin_write
 from ledger.storage.interface import CheckpointRow, CosignatureRow, EntryRow, Head, TagRow
 from ledger.storage.tables import (
@@ -23,6 +25,7 @@ from ledger.storage.tables import (
     ledger_entries,
     ledger_freezes,
     ledger_heads,
+    ledger_tags,
     ledger_tiles,
 )
 from ledger.tiles import Tile
@@ -35,6 +38,9 @@ COPY_FROM = 16
 
 TAGS_A_LOOK_UP = 500
 """Tags that SQLite looks up in one statement; it takes 999 places at least, however it was built."""
+
+FROZEN_TAG = subject_tag(own_subject(OwnKind.FROZEN), 0)
+"""The tag of the entry that freezes a log."""
 
 _ENTRY_COLUMNS = (
     ledger_entries.c.index,
@@ -70,7 +76,7 @@ _COSIGNATURES = (
     .where(ledger_cosignatures.c.size == bindparam("size"))
     .order_by(ledger_cosignatures.c.key_id)
 )
-_FROZEN = select(exists().select_from(ledger_freezes))
+_FROZEN = select(or_(exists().select_from(ledger_freezes), exists().where(ledger_tags.c.tag == bindparam("tag"))))
 _CHECKPOINT_OF = select(*_CHECKPOINT_COLUMNS).where(ledger_checkpoints.c.size == bindparam("size"))
 
 
@@ -119,6 +125,13 @@ class SqlReader:
     def entries(self, start: int, stop: int) -> list[EntryRow]:
         """Give the entries of a range in order."""
         return [EntryRow(*row) for row in self.connection.execute(_ENTRIES, {"start": start, "stop": stop})]
+
+    def entries_at(self, indexes: Sequence[int]) -> list[EntryRow]:
+        """Give the entries with these indexes."""
+        if not indexes:
+            return []
+        rows = self.connection.execute(self._statements.entries_at, {"keys": self._statements.pack(indexes)})
+        return [EntryRow(*row) for row in rows]
 
     def find_statements(self, keys: Iterable[int]) -> list[tuple[int, int]]:
         """Give (statement key, index) of every entry with one of these keys."""
@@ -171,8 +184,8 @@ class SqlReader:
         return list(self.connection.execute(_COSIGNATURES, {"size": size}).scalars())
 
     def frozen(self) -> bool:
-        """Say whether the log has been frozen."""
-        return bool(self.connection.execute(_FROZEN).scalar())
+        """Say whether the log has been frozen: by the row that says so, or by the entry, which outlasts the row."""
+        return bool(self.connection.execute(_FROZEN, {"tag": FROZEN_TAG}).scalar())
 
     @property
     def _dialect(self) -> str:
@@ -271,11 +284,14 @@ class _Statements:
         if self._sqlite:
             key = func.json_each(bindparam("keys")).table_valued("value").c.value
             self.find_statements = found.join_from(key.table, ledger_entries, table.statement_key == key)
+            at = select(*_ENTRY_COLUMNS).join_from(key.table, ledger_entries, table.index == key)
         else:
             keys = bindparam("keys", type_=ARRAY(BigInteger))
             key = func.unnest(keys).column_valued("key")
             # Not a join: a planner without statistics would read the whole table for it.
             self.find_statements = found.where(table.statement_key == func.any(keys))
+            at = select(*_ENTRY_COLUMNS).where(table.index == func.any(keys))
+        self.entries_at = at.order_by(table.index)
 
     def pack(self, keys: Iterable[int]) -> str | list[int]:
         """Give the keys as the one parameter."""

@@ -8,11 +8,14 @@ may collide: whoever looks up compares the whole statement), and the entries abo
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
     Connection,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -98,7 +101,14 @@ ledger_erasures = Table(
     "ledger_erasures",
     metadata,
     Column("index", _Number, primary_key=True, autoincrement=False, comment="the entry whose body was erased"),
-    Column("erased_by", _Number, nullable=False, comment="the entry that says so"),
+    Column(
+        "erased_by",
+        _Number,
+        # Deferred: the record comes first, so that the guard lets the body go, and then the entry that says so.
+        ForeignKey("ledger_entries.index", name="ledger_erasures_said", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+        comment="the entry that says so",
+    ),
     CheckConstraint('erased_by > "index"', name="ledger_erasures_order"),
     sqlite_strict=True,
 )
@@ -171,6 +181,35 @@ def append_only_ddl(dialect_name: str) -> list[str]:
     return _sqlite_guards() if dialect_name == "sqlite" else _postgresql_guards()
 
 
+_TRIGGER = re.compile(r"CREATE TRIGGER (\w+) BEFORE .*? ON (\w+)")
+_FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\(\) .* AS \$\$(.*)\$\$", re.DOTALL)
+
+
+def guard_triggers(dialect_name: str) -> dict[tuple[str, str], str]:
+    """Give the statement that makes each guard, by its table and its own name."""
+    found = {}
+    for statement in append_only_ddl(dialect_name):
+        if match := _TRIGGER.match(statement):
+            found[match[2], match[1]] = statement
+    return found
+
+
+def guard_functions() -> dict[str, str]:
+    """Give the source of each function by which PostgreSQL's guards decide, by its name."""
+    return {match[1]: match[2] for statement in _postgresql_guards() if (match := _FUNCTION.match(statement))}
+
+
+def pin_search_path(function: str) -> str:
+    """Give the statement that fixes where a guard's function of PostgreSQL finds its tables: in the schema it is in.
+
+    Without it whoever may make temporary tables puts one of the same name in the way, which is found first.
+    """
+    return (
+        f"DO $do$ BEGIN EXECUTE format('ALTER FUNCTION %I.{function}() SET search_path = pg_catalog, %I, pg_temp', "
+        "current_schema(), current_schema()); END $do$"
+    )
+
+
 def _sqlite_guards() -> list[str]:
     def refuse(table: str, name: str, when: str, why: str) -> str:
         return f"CREATE TRIGGER {table}_{name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
@@ -190,7 +229,7 @@ def _sqlite_guards() -> list[str]:
         refuse(
             "ledger_entries",
             "no_update",
-            f"UPDATE ON ledger_entries WHEN NOT ({_ERASES} AND typeof(NEW.body) = 'blob')",
+            f"UPDATE ON ledger_entries WHEN ({_ERASES} AND {_SQLITE_REMAINS}) IS NOT TRUE",
             "ledger_entries is append-only: UPDATE refused",
         ),
         # INSERT OR REPLACE removes the row in its way without firing its DELETE trigger.
@@ -225,10 +264,11 @@ def _postgresql_guards() -> list[str]:
     )
     # A WHEN clause may not look into another table, a function may.
     erasure = (
-        "CREATE OR REPLACE FUNCTION ledger_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF NOT ({_ERASES} AND substr(NEW.body, 1, 32) = sha256(OLD.salt || OLD.body)) THEN "
-        "RAISE EXCEPTION 'ledger_entries is append-only: UPDATE refused' USING ERRCODE = 'restrict_violation'; "
-        "END IF; RETURN NEW; END $$"
+        "CREATE OR REPLACE FUNCTION ledger_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "DECLARE said json; BEGIN "
+        f"IF ({_ERASES}) IS TRUE THEN said := convert_from(OLD.body, 'UTF8')::json; "
+        f"IF ({_POSTGRESQL_REMAINS}) IS TRUE THEN RETURN NEW; END IF; END IF; "
+        "RAISE EXCEPTION 'ledger_entries is append-only: UPDATE refused' USING ERRCODE = 'restrict_violation'; END $$"
     )
     # Tile hashes look random: trying to compress 8 KiB of them is work for nothing.
     storage = "ALTER TABLE ledger_tiles ALTER COLUMN data SET STORAGE EXTERNAL"
@@ -244,7 +284,8 @@ def _postgresql_guards() -> list[str]:
         ("ledger_heads_frozen", "INSERT ON ledger_heads", "ledger_refuse_head"),
     ):
         triggers.append(f"CREATE TRIGGER {name} BEFORE {when} FOR EACH ROW EXECUTE FUNCTION {function}()")
-    return [refuse, frozen, erasure, storage, *triggers]
+    pinned = [pin_search_path(name) for name in ("ledger_refuse_change", "ledger_refuse_head", "ledger_only_erase")]
+    return [refuse, frozen, erasure, *pinned, storage, *triggers]
 
 
 _ERASES = (
@@ -252,7 +293,29 @@ _ERASES = (
     "AND length(NEW.body) >= 48 AND (length(NEW.body) - 32) % 16 = 0 "
     'AND EXISTS (SELECT 1 FROM ledger_erasures WHERE "index" = OLD."index")'
 )
-"""The one change of an entry that the guards let pass."""
+"""The one change of an entry that the guards let pass, as far as both databases say it alike."""
+
+_SQLITE_REMAINS = (
+    "typeof(NEW.body) = 'blob' AND CASE WHEN json_valid(:said) THEN "
+    "substr(json_extract(:said, '$.kind'), 1, 7) <> 'ledger.' "
+    "AND length(NEW.body) = 32 + 16 * json_array_length(:said, '$.subjects') "
+    "AND (SELECT count(DISTINCT filed.tag) FROM json_each(:said, '$.subjects') AS pair JOIN ledger_tags AS filed "
+    'ON filed.tag = substr(NEW.body, 33 + 16 * pair.key, 16) AND filed."index" = OLD."index") '
+    "= json_array_length(:said, '$.subjects') ELSE 0 END"
+).replace(":said", "CAST(OLD.body AS TEXT)")
+"""What is left is a commitment and as many tags as the body has subjects, all filed under the entry. SQLite can hash
+nothing: that the commitment is the right one only the audit sees."""
+
+_POSTGRESQL_REMAINS = (
+    "left(said ->> 'kind', 7) <> 'ledger.' AND NEW.body = sha256(OLD.salt || OLD.body) || ("
+    "SELECT string_agg(substr(sha256(convert_to('marchamo subject tag v1' || chr(10), 'UTF8') "
+    "|| decode(pair ->> 0, 'base64') || int8send((pair ->> 1)::int8)), 1, 16), ''::bytea ORDER BY place) "
+    "FROM json_array_elements(said -> 'subjects') WITH ORDINALITY AS subjects (pair, place)) "
+    "AND NOT EXISTS (SELECT 1 FROM json_array_elements(said -> 'subjects') WITH ORDINALITY AS subjects (pair, place) "
+    "WHERE NOT EXISTS (SELECT 1 FROM ledger_tags WHERE tag = substr(NEW.body, (17 + 16 * place)::integer, 16) "
+    'AND "index" = OLD."index"))'
+)
+"""What is left is the commitment to the body and its tags (`ledger.leaf.subject_tag`), in order and filed."""
 
 
 def _exists_already(table_name: str) -> str:

@@ -45,7 +45,7 @@ def open_folder(folder: Path, name: str | None = None) -> WitnessFolder:
     keys, state = folder / KEY_FILE, folder / STATE_FILE
     if not keys.exists():
         if name is None:
-            raise WitnessError(f"there is no witness in {folder}", fix="Give it a name to make one.")
+            raise WitnessError(f"there is no witness in {folder}", fix="Give it a name with --name to make one.")
         _make(folder, name)
     if not state.exists():
         raise WitnessError(f"{state} is gone: this witness has forgotten what it cosigned", fix=_FIX)

@@ -20,7 +20,7 @@ from typing import Protocol
 from ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from ledger.errors import FormatError, NoteError, TransportError
 from ledger.log import Log
-from ledger.note import MAX_SIGNATURES, Signature, claims, parse_note, read_signature
+from ledger.note import MAX_SIGNATURES, Note, Signature, claims, parse_note, read_signature
 from ledger.storage.interface import CosignatureRow, LogReader, LogStorage
 from ledger.tiles import LOG_HEIGHT, tree_root
 from ledger.witness.protocol import SIZE_TYPE, AddCheckpoint, parse_size
@@ -235,18 +235,24 @@ class Witnessing:
             self._alarm(proven=True, detail=detail, evidence=note)
 
     def _proof_of_fork(self, contact: _Contact) -> str | None:
-        """Fetch what the witness cosigned (its monitoring address): a note of our own key that contradicts us."""
+        """Fetch what the witness cosigned (its monitoring address): a note of our own key that contradicts us.
+
+        Only our own signatures stay on it: the same fork seen by three witnesses is one piece of evidence, one alarm.
+        """
         name = sha256(self._log.origin.encode()).hexdigest()
         try:
             note = self._transport.get(f"{contact.url}/{name}/checkpoint").body
-            seen = open_checkpoint(note, self._log.keys(), origin=self._log.origin)
+            keys = self._log.keys()
+            seen = open_checkpoint(note, keys, origin=self._log.origin)
         except (TransportError, NoteError):
             return None
         size, _ = self._log.head()
         checkpoint = seen.checkpoint
         if checkpoint.size <= size and tree_root(self._log.tile, LOG_HEIGHT, checkpoint.size) == checkpoint.root:
             return None
-        return seen.note_text
+        whole = parse_note(seen.note_text)
+        own = tuple(line for line in whole.signatures if any(claims(key, line) for key in keys.verifiers))
+        return Note(whole.text, own).to_text()
 
 
 _RESULTS: dict[type[Exception], Result] = {

@@ -234,7 +234,7 @@ class _Reader:
             except LedgerError as error:
                 raise PolicyError(f"line {number}: {error.message}", fix=error.fix) from None
         if self._quorum is None:
-            raise PolicyError("a policy has a quorum line")
+            raise PolicyError("the policy has no quorum line")
         return Policy(self._quorum, tuple(self._logs), tuple(self._witnesses), tuple(self._groups))
 
     def _read_line(self, words: list[str]) -> None:

@@ -30,7 +30,7 @@ ROWS = {
     "ledger_heads": "(size, prev_size, root, time) VALUES (1, 0, :salt, 1)",
     "ledger_checkpoints": "(size, note, time) VALUES (1, 'note', 1)",
     "ledger_cosignatures": "(size, key_id, line, time) VALUES (1, 1, 'line', 1)",
-    "ledger_erasures": '("index", erased_by) VALUES (7, 9)',
+    "ledger_erasures": '("index", erased_by) VALUES (-1, 0)',
     "ledger_map_heads": "(size, root, entry, time) VALUES (1, :salt, 1, 1)",
     "ledger_freezes": "(entry, time) VALUES (1, 1)",
     "ledger_alarms": "(number, time, kind, detail, evidence) VALUES (1, 1, 'fork', 'x', 'x')",
@@ -124,7 +124,8 @@ def test_a_row_on_the_record_can_be_neither_changed_nor_removed(engine: Engine, 
         refused(engine, update(rows).values({column.name: column}))
     refused(engine, delete(rows))
     if engine.dialect.name == "postgresql":
-        refused(engine, text(f"TRUNCATE {table}"))
+        if table != "ledger_entries":  # PostgreSQL itself refuses: erasures refer to it
+            refused(engine, text(f"TRUNCATE {table}"))
         refused(engine, text(f"TRUNCATE {table} CASCADE"))
     assert count(engine, table) == 1
 

@@ -223,6 +223,25 @@ def test_commands_and_answers_are_the_same_in_spanish() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_state_shown_in_the_api_guide_is_in_the_words_of_the_command(language: str, desk: _Desk) -> None:
+    [shown] = [body for kind, body in _BLOCK.findall(_text(language, "customs-api.md")) if kind == "text"]
+    for line in (
+        "curl --output trust.json $MARCHAMO/v1/trust",
+        'curl --output state.json --header "Authorization: Bearer $INSPECTOR" $MARCHAMO$STATE_URL',
+    ):
+        _run(desk, line)
+    told = _without_figures(_run(desk, "marchamo verify-proof --trust trust.json state.json"))
+    # Of the events only their own words differ; these lines are in every answer.
+    for line in shown.splitlines()[:3]:
+        assert _without_figures(line) in told
+
+
+def _without_figures(text: str) -> str:
+    plain = re.sub(r"\d[\d.:TZ-]*", "0", text)
+    return plain.replace("entry is", "entries are")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_limits_of_the_api_guide_are_those_of_the_service(language: str) -> None:
     text = _text(language, "customs-api.md")
     table = text[text.index("## 9.") :]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from ledger.audit import FaultCode, audit
 from ledger.checkpoint import open_checkpoint
-from ledger.errors import AcknowledgedLost, ForkDetected, LogReadOnly, LogUnavailable
+from ledger.errors import AcknowledgedLost, ForkDetected, LogReadOnly, LogUnavailable, StorageError
 from ledger.log import Log
 from ledger.mark.adoption import adopt, assess, read_word
 from ledger.mark.high_water import HighWaterMark, MarkState
@@ -160,6 +160,125 @@ def test_a_half_that_grew_in_secret_beside_the_mark_is_refused_by_it(
         with pytest.raises(LogReadOnly, match="another history"):
             append(there, 2_003)
         assert there.head()[0] == 13
+
+
+def test_a_half_that_grew_in_secret_is_not_let_on_by_those_who_only_read(
+    log_url: str, copies: Copies, signer: NoteSigner, tmp_path: Path
+) -> None:
+    """Showing a checkpoint moves the mark; it must not move one that the log contradicts."""
+    mark = tmp_path / "mark"
+    with opened(log_url, signer, mark) as (_, log):
+        append(log, *range(10))
+    other_url = copies.copy(log_url)
+    with opened(other_url, signer) as (_, there):
+        append(there, *range(2_000, 2_007))
+        there.checkpoint(at_least=17)
+    with opened(log_url, signer, mark) as (_, here):
+        append(here, 1_000, 1_001, 1_002)
+    before = mark.read_bytes()
+    with opened(other_url, signer, mark) as (_, there):
+        assert there.checkpoint().checkpoint.size == 17, "who only asks is answered"
+        assert there.published() is not None
+        assert state_of(there) is MarkState.CONTRADICTS
+        with pytest.raises(LogReadOnly, match="another history"):
+            append(there, 2_900)
+    assert mark.read_bytes() == before
+
+
+def test_a_server_whose_mark_was_ahead_of_a_database_put_back_does_not_forget_it(
+    log_url: str, copies: Copies, signer: NoteSigner, tmp_path: Path
+) -> None:
+    """Two servers, a mark each. The second has not seen the last entries, so it goes on; the first must not."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    with opened(log_url, signer, first) as (_, log):
+        append(log, *range(5))
+        shutil.copy(first, second)
+    other_url = copies.copy(log_url)
+    with opened(log_url, signer, first) as (_, log):
+        append(log, 10, 11, 12)
+    with opened(other_url, signer, first) as (_, here), opened(other_url, signer, second) as (_, there):
+        assert state_of(here) is MarkState.AHEAD
+        append(there, *range(50, 55))
+        there.checkpoint(at_least=10)
+        for _ in range(2):
+            assert state_of(here) is MarkState.CONTRADICTS
+            assert here.published() is not None
+        with pytest.raises(LogReadOnly, match="another history"):
+            append(here, 99)
+
+
+@pytest.mark.parametrize("late", [1, 12])
+def test_a_half_that_was_let_in_before_the_other_acknowledged_is_not_acknowledged(
+    log_url: str, copies: Copies, signer: NoteSigner, tmp_path: Path, late: int
+) -> None:
+    """Both looked at the mark before either moved it: who moves it second finds it moved by another history."""
+    mark = tmp_path / "mark"
+    with opened(log_url, signer, mark) as (_, log):
+        append(log, *range(10))
+    other_url = copies.copy(log_url)
+    with opened(log_url, signer, mark) as (_, here), opened(other_url, signer, mark) as (_, there):
+        inside, go_on = threading.Event(), threading.Event()
+        refused: list[Exception] = []
+
+        def wait(_connection: Any, _index: int) -> None:
+            inside.set()
+            assert go_on.wait(30)
+
+        def overtaken() -> None:
+            try:
+                there.append(new_entry(2_000), wait)
+            except LogUnavailable as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=overtaken)
+        thread.start()
+        assert inside.wait(30)
+        append(here, *range(1_000, 1_000 + late))
+        go_on.set()
+        thread.join(30)
+        assert len(refused) == 1
+        assert state_of(here) is MarkState.OK
+        assert state_of(there) in {MarkState.AHEAD, MarkState.CONTRADICTS}
+        with pytest.raises(LogReadOnly):
+            append(there, 2_001)
+        append(here, 1_900)
+
+
+@pytest.mark.parametrize("grown", [400, 2_000], ids=["read-entry-by-entry", "loaded-afresh"])
+def test_a_database_exchanged_under_a_running_log_is_refused_as_often_as_it_is_tried(
+    log_url: str, copies: Copies, signer: NoteSigner, tmp_path: Path, grown: int
+) -> None:
+    mark = tmp_path / "mark"
+    with opened(log_url, signer, mark) as (_, log):
+        append(log, *range(300))
+    other_url = copies.copy(log_url)
+    with opened(other_url, signer) as (_, there):
+        there.append_many([new_entry(number) for number in range(5_000, 5_000 + grown)])
+        there.checkpoint(at_least=300 + grown)
+        root = there.root_at(300 + grown)
+        tiles = [there.tile(0, at, 256) for at in range((300 + grown) // 256)]
+    with opened(log_url, signer, mark) as (engine, log):
+        append(log, 1_000, 1_001, 1_002)
+        log.append_many([new_entry(number) for number in range(20_000, 20_300)])
+        assert len(log.tile(0, 1, 256)) == 8_192, "kept in memory"
+        before = mark.read_bytes()
+        engine.dispose()
+        copies.put_back(log_url, other_url)
+        for number in (50_000, 50_001, 50_002):
+            with pytest.raises((LogReadOnly, ForkDetected, StorageError)):
+                append(log, number)
+        assert state_of(log) in {MarkState.AHEAD, MarkState.CONTRADICTS}
+        assert log.published() is not None
+        assert mark.read_bytes() == before
+        assert log.head() == (300 + grown, root), "what is there now is what is shown"
+        assert [log.tile(0, at, 256) for at in range((300 + grown) // 256)] == tiles
+        engine.dispose()
+
+
+def state_of(log: Log) -> MarkState:
+    finding = log.finding()
+    assert finding is not None
+    return finding.state
 
 
 REFUSALS = (LogUnavailable, ForkDetected, OperationalError)
@@ -307,6 +426,7 @@ def adopt_yesterday(url: str, signer: NoteSigner, mark_file: Path, receipt: str)
             reason="Yesterday's backup.",
             accept_loss=True,
         )
+        assert stated is not None
         assert stated.index == 300
         known = [receipt, stated.checkpoint.note_text]
     with opened(url, signer, mark_file) as (engine, log):

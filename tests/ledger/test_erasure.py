@@ -9,14 +9,16 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ledger.audit import audit
-from ledger.erasure import BodyCopies, erase
-from ledger.errors import EntryNotFound, StateRefused
+from ledger.erasure import BodyCopies, erase, sweep_erased
+from ledger.errors import EntryNotFound, StateRefused, StorageError
 from ledger.log import Log
 from ledger.note import NoteSigner
 from ledger.own import OwnKind, StatementSigner, own_subject
 from ledger.proof import verify_leaf_proof
 from ledger.statement import read_unverified
+from ledger.storage import sweeping
 from ledger.storage.engine import begin_write
+from tests.guards import without_guards
 from tests.log_builders import ORIGIN, Clock, new_entry
 from tests.small_log import private_key
 
@@ -173,3 +175,97 @@ def test_what_the_product_needs_stays(filled: Log, engine: Engine, registry: Sta
     with pytest.raises(StateRefused, match=f"is of kind {kind} and stays: units hang on it"):
         erase(filled, engine, 7, reason=REASON, signer=registry, needed={kind: "units hang on it"})
     assert filled.entry(7).body is not None
+
+
+def allow_erasing(engine: Engine, index: int, erased_by: int) -> None:
+    with begin_write(engine) as connection:
+        connection.execute(
+            text("INSERT INTO ledger_erasures VALUES (:index, :erased_by)"), {"index": index, "erased_by": erased_by}
+        )
+
+
+def put_in_place(engine: Engine, index: int, content: bytes) -> None:
+    with begin_write(engine) as connection:
+        connection.execute(
+            text('UPDATE ledger_entries SET salt = NULL, body = :content WHERE "index" = :index'),
+            {"content": content, "index": index},
+        )
+
+
+def test_a_record_of_an_erasure_names_an_entry_that_is_there(filled: Log, engine: Engine) -> None:
+    with pytest.raises(DBAPIError, match=r"(?i)foreign key"):
+        allow_erasing(engine, 7, 999_999)
+
+
+@pytest.mark.parametrize("change", ["forged", "another's", "surplus"])
+def test_the_tags_that_stay_are_those_of_the_entry(filled: Log, engine: Engine, change: str) -> None:
+    allow_erasing(engine, 7, 9)
+    leaf = filled.entry(7).leaf
+    tags = {
+        "forged": b"\xff" * 16,
+        "another's": filled.entry(8).leaf.tags[0],
+        "surplus": leaf.tags[0] * 2,
+    }
+    with pytest.raises(DBAPIError, match="UPDATE refused"):
+        put_in_place(engine, 7, leaf.commitment + tags[change])
+    put_in_place(engine, 7, leaf.commitment + leaf.tags[0])
+    assert filled.entry(7).body is None
+
+
+def test_the_database_lets_nobody_erase_what_the_ledger_says_of_itself(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    own = filled.append(registry.entry(OwnKind.KEY, {}, at_ms=1_700_000_000_000)).index
+    after = filled.append(new_entry(1_000)).index
+    allow_erasing(engine, own, after)
+    leaf = filled.entry(own).leaf
+    with pytest.raises(DBAPIError, match="UPDATE refused"):
+        put_in_place(engine, own, leaf.commitment + leaf.tags[0])
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_temporary_table_does_not_take_the_place_of_the_record(filled: Log, engine: Engine) -> None:
+    leaf = filled.entry(7).leaf
+    with engine.connect() as connection:
+        connection.execute(text('CREATE TEMP TABLE ledger_erasures AS SELECT 7::bigint AS "index"'))
+        erasing = text('UPDATE ledger_entries SET salt = NULL, body = :content WHERE "index" = 7')
+        with pytest.raises(DBAPIError, match="UPDATE refused"):
+            connection.execute(erasing, {"content": leaf.commitment + leaf.tags[0]})
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_temporary_table_does_not_take_the_place_of_the_freeze(filled: Log, engine: Engine) -> None:
+    with begin_write(engine) as connection:
+        connection.execute(text("INSERT INTO ledger_freezes VALUES (299, 1)"))
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TEMP TABLE ledger_freezes (entry bigint)"))
+        with pytest.raises(DBAPIError, match="the log is frozen"):
+            connection.execute(text("INSERT INTO ledger_heads VALUES (301, 300, :root, 1)"), {"root": bytes(32)})
+
+
+def test_while_somebody_reads_the_old_state_the_erasure_says_that_it_is_not_swept(
+    filled: Log, engine: Engine, registry: StatementSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "SWEEP_SECONDS", 0.1)
+    with engine.connect() as plain:
+        reading = plain.execution_options(
+            **({} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"})
+        )
+        reading.execute(text("SELECT count(*) FROM ledger_entries")).scalar()
+        assert erase(filled, engine, 7, reason=REASON, signer=registry).kept is not None
+        assert sweep_erased(engine) is not None
+    assert sweep_erased(engine) is None
+    assert erase(filled, engine, 8, reason=REASON, signer=registry).kept is None
+
+
+def test_a_row_that_is_not_the_one_in_the_tree_is_kept_as_evidence(
+    filled: Log, engine: Engine, registry: StatementSigner
+) -> None:
+    with begin_write(engine) as connection, without_guards(connection):
+        connection.execute(
+            text('UPDATE ledger_entries SET salt = :salt WHERE "index" IN (3, 298)'), {"salt": bytes(32)}
+        )
+    for index in (3, 298):
+        with pytest.raises(StorageError, match="is not the one that the tree holds"):
+            erase(filled, engine, index, reason=REASON, signer=registry)
+        assert filled.entry(index).body is not None

@@ -45,7 +45,7 @@ def test_a_change_of_keys_from_one_to_two_to_one(context: LedgerContext) -> None
     retired = run(context, "retire-key", "--min-overlap", "0")
     assert retired.exit_code == 0
     assert "What this breaks" not in retired.output
-    assert "signs checkpoints of size 0 to 2" in run(context, "keys").output
+    assert "signed checkpoints of size 0 to 2" in run(context, "keys").output
     assert run(context, "audit").exit_code == 0
 
 
@@ -53,6 +53,7 @@ def test_who_insists_is_told_what_breaks(context: LedgerContext) -> None:
     run(context, "rotate-key")
     insisted = run(context, "retire-key", "--now")
     assert insisted.exit_code == 0
+    assert "Witnesses started with --log of the old key only" in insisted.output
     assert "What this breaks: whoever has fetched no trust list since 20" in insisted.output
 
 

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from ledger.errors import EntryNotFound, FormatError, LogUnavailable
+from ledger.committer import statement_key
+from ledger.errors import EntryNotFound, FormatError, LogUnavailable, StorageError
 from ledger.leaf import subject_tag
 from ledger.log import Log, NewEntry
 from ledger.merkle import root as tree_root_of
 from ledger.merkle import verify_consistency
 from ledger.note import NoteSigner
 from ledger.proof import parse_proof, verify_leaf_proof
+from ledger.storage.engine import begin_write
 from ledger.tiles import parse_entry_bundle
 from tests.log_builders import ORIGIN, Clock, facts, new_entry
 
@@ -238,3 +240,32 @@ def test_many_threads_get_indexes_without_gap_and_their_own_results(log: Log, en
     assert sorted(index for index, _ in outcomes.values()) == list(range(log.head()[0]))
     assert all(outcomes[number][1] == f"fact {number}" for number in recorded)
     assert dict(facts(engine)).items() >= {(number, outcomes[number][0]) for number in recorded}
+
+
+def test_what_somebody_put_beyond_the_head_is_no_entry(log: Log, engine: Engine) -> None:
+    log.append(new_entry(1))
+    key = statement_key(new_entry(2).statement)
+    with begin_write(engine) as connection:
+        connection.execute(
+            text('INSERT INTO ledger_entries ("index", statement_key, salt, body) VALUES (1000, :key, NULL, :body)'),
+            {"key": key, "body": bytes(48)},
+        )
+    appended = log.append(new_entry(2), remember(2))
+    assert (appended.index, appended.duplicate, appended.result) == (1, False, "fact 2")
+
+
+@pytest.mark.parametrize("place", [0, 1, 5_000])
+def test_nothing_is_counted_past_a_tag_that_no_entry_bears(log: Log, engine: Engine, place: int) -> None:
+    """A recall counted as one entry later would be left out of every proof that the entries before it are all."""
+    log.append(new_entry(0, subject="unit 1"))
+    log.append(new_entry(1, subject="unit 2"))
+    subject = new_entry(0, subject="unit 1").subjects[0]
+    with begin_write(engine) as connection:
+        connection.execute(
+            text('INSERT INTO ledger_tags (tag, "index") VALUES (:tag, :place)'),
+            {"tag": subject_tag(subject, 1), "place": place},
+        )
+    with pytest.raises(StorageError, match="no entry says"):
+        log.append(new_entry(2, subject="unit 1"), remember(2))
+    assert facts(engine) == []
+    assert log.append(new_entry(3, subject="unit 2")).index == 2

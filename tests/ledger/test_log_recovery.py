@@ -189,3 +189,41 @@ def test_a_log_rolled_back_behind_its_published_checkpoint_does_not_open(
 
     with pytest.raises(ForkDetected, match="was published but"):
         Log.open(engine, origin=ORIGIN, signer=signer, storage=RolledBack(engine))
+
+
+def test_a_checkpoint_asked_for_in_a_group_that_failed_is_published_by_the_recovery(
+    breakable_log: Log, storage: BreakableStorage
+) -> None:
+    breakable_log.append(new_entry(1000))
+    storage.fail_at = "add_checkpoint"
+    assert breakable_log.checkpoint(at_least=301).checkpoint.size == 301
+
+
+def test_an_entry_that_another_process_recorded_meanwhile_is_not_taken_for_ones_own(
+    engine: Engine, signer: NoteSigner
+) -> None:
+    other = Log.open(engine, origin=ORIGIN, signer=signer)
+
+    class Overtaken(SqlLogStorage):
+        """Loses one commit; before anybody looks what became of it, another process records the same statement."""
+
+        loses = overtaken = False
+
+        @contextmanager
+        def writing(self) -> Iterator[Any]:
+            if self.overtaken:
+                self.overtaken = False
+                other.append(new_entry(1000))
+            with super().writing() as writer:
+                yield writer
+                if self.loses:
+                    self.loses, self.overtaken = False, True
+                    raise database_failure()
+
+    storage = Overtaken(engine)
+    log = Log.open(engine, origin=ORIGIN, signer=signer, storage=storage)
+    log.append(new_entry(1))
+    storage.loses = True
+    appended = log.append(new_entry(1000), remember_seven)
+    assert (appended.index, appended.duplicate, appended.result) == (1, True, None)
+    assert facts(engine) == []

@@ -208,9 +208,10 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert "cannot be reached" in failed.message
 
 
-def test_a_closed_port_says_how_to_go_on_without_a_connection() -> None:
+def test_a_closed_port_is_told_apart_so_that_each_command_can_say_how_to_go_on() -> None:
     failed = failure(Registry(f"http://127.0.0.1:{free_port()}"))
-    assert "--trust" in str(failed.fix)
+    assert isinstance(failed, client.Unreachable)
+    assert failed.fix == "Check the address."
 
 
 @pytest.mark.parametrize(

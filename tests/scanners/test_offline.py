@@ -109,7 +109,9 @@ def test_a_list_out_of_its_time_lets_nothing_pass_and_stops_what_it_stopped() ->
                     "CHECK",
                     reason,
                 )
-                assert "marchamo trust SERVER --previous" in after.sentence
+                expired = reason == "trust_list_expired"
+                assert ("marchamo trust SERVER --previous" in after.sentence) is expired
+                assert ("set the clock" in after.sentence) is not expired
 
 
 TRUST = trust_of(SIGNED["trusted_hosts"], SIGNED["keys"])

@@ -26,7 +26,7 @@ from ledger.witnessing.policy import Policy
 from scanners.codes.errors import CodeError
 from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.signature import signed_message
-from scanners.proofs import MAX_BYTES, ProofRefused, check_document, identity_of_content
+from scanners.proofs import MAX_BYTES, NotJudged, ProofRefused, check_document, identity_of_content
 from scanners.trust import TrustList
 from tests.scanners.conftest import NONCE, SmallRegistry, make_small_registry
 from tests.vectors.code_writer import with_check_digit
@@ -204,15 +204,25 @@ def test_no_changed_byte_of_a_bundle_is_taken_for_more_than_white_space(
     assert json.loads(mutated) == json.loads(text)
 
 
-def test_an_expired_list_and_a_clock_that_is_behind_prove_nothing_and_say_how_to_renew(
+def test_an_expired_list_and_a_clock_that_is_behind_judge_nothing_and_say_what_to_do(
     small_registry: SmallRegistry,
 ) -> None:
     trust = small_registry.trust_list
-    for now, code in ((trust.root.expires_at, "trust_list_expired"), (1, "trust_list_clock_behind")):
-        for document in (small_registry.bundle, small_registry.receipt):
-            with pytest.raises(ProofRefused, match="--previous") as refused:
+    for now, code, step in (
+        (trust.root.expires_at, "trust_list_expired", "--previous"),
+        (1, "trust_list_clock_behind", "set the clock"),
+    ):
+        for document in (small_registry.bundle, small_registry.receipt, b"no proof at all"):
+            with pytest.raises(NotJudged, match=step) as refused:
                 check_document(document, trust, now=now)
             assert refused.value.code == code
+            assert ("Renew" in refused.value.message) is (code == "trust_list_expired"), "no list mends a clock"
+
+
+def test_a_proof_of_a_leaf_is_sent_to_the_command_that_checks_it(small_registry: SmallRegistry) -> None:
+    leaf_proof = bundle_of(small_registry)["unit_proof"]["leaf_proof"].encode()
+    with pytest.raises(NotJudged, match="marchamo ledger verify-proof"):
+        check_document(leaf_proof, small_registry.trust_list, now=NOW)
 
 
 def test_a_proof_says_how_many_witnesses_of_the_registrys_policy_have_signed(small_registry: SmallRegistry) -> None:

@@ -16,7 +16,7 @@ from app.registry.labels.sheets import Label, render_pdf
 from scanners.codes.symbol import png
 from scanners.images import open_pdf
 from scanners.proofs import MAX_BYTES
-from tests.scanners.conftest import SmallRegistry
+from tests.scanners.conftest import NONCE, SmallRegistry
 from tests.serving import Server, free_port, run_command
 
 LABELS = 1_000
@@ -257,6 +257,12 @@ def test_trust_prints_a_list_that_scan_and_verify_proof_accept(
     done = run_command("verify-proof", "--trust", "trust.json", "proof.json", "receipt.jws", folder=tmp_path)
     assert done.returncode == 0
     assert done.stdout.count(": holds (") == 2
+    told = done.stdout[done.stdout.index("receipt.jws: holds (receipt)") :]
+    for sentence in ("the answer: PASS, REGISTERED", "status: ACTIVE", "labour: not part of this answer", NONCE):
+        assert sentence in told
+    assert "the registry named no witnesses" in told
+    for python in ("None", "['", "{'", "iat"):
+        assert python not in told
     exit_code, _ = scan("-", "--trust", tmp_path / "trust.json", given=lines(small_registry.codes))
     assert exit_code == 0
 
@@ -264,6 +270,7 @@ def test_trust_prints_a_list_that_scan_and_verify_proof_accept(
 def test_trust_of_something_else_fails(tmp_path: Path) -> None:
     done = run_command("trust", f"http://127.0.0.1:{free_port()}")
     assert (done.returncode, done.stdout) == (3, "")
+    assert "--trust" not in done.stderr, "an option that this command has not"
 
 
 def test_a_changed_proof_is_told_apart_from_a_good_one(

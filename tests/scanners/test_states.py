@@ -151,7 +151,9 @@ def test_everything_recorded_about_a_unit_and_its_batch_is_told_in_order(told: T
     assert all(event["covered"] for event in proved.facts["events"])
     by = [event["by"] for event in proved.facts["events"]]
     assert by[2:4] == [told.parties.shop.issuer, told.parties.customs.issuer]
-    assert proved.facts["complete"].startswith(f"nothing is omitted up to entry {proved.facts['as_of_size']}, time 2")
+    last = proved.facts["as_of_size"] - 1
+    assert proved.facts["complete"].startswith(f"nothing is omitted among entries 0 to {last}, time 2")
+    assert proved.facts["not_shown"] == 0
     assert proved.facts["issuer"] == told.parties.firm.issuer
 
 
@@ -168,6 +170,9 @@ def test_a_batch_and_an_organisation_have_states_too(told: Told) -> None:
     assert said[0] == "organisation approved"
     assert len(said) >= 3
     assert all(what.startswith("key ") and what.endswith(" registered") for what in said[1:])
+    # Each names the firm, but it is the registry that approves firms and registers their keys: no firm does it itself.
+    assert {event["by"] for event in firm.facts["events"]} == {"the registry"}
+    assert {event["by"] for event in batch.facts["events"]} == {told.parties.firm.issuer}
 
 
 def test_the_batch_names_the_subject_of_its_issuer(told: Told, bundle: Bundle) -> None:
@@ -258,6 +263,18 @@ def test_an_erased_event_is_told_as_one(tmp_path: Path) -> None:
     erase(told.services.log, told.services.engine, held, reason="Asked for.", signer=signer)
     proved = told.check(told.bundle(told.unit_path()))
     assert [event["what"][:6] for event in proved.facts["events"] if event["index"] == held] == ["erased"]
+    assert [event["index"] for event in proved.facts["events"] if not event["shown"]] == [held]
+    assert proved.facts["not_shown"] == 1
+    # A hold that is hidden must not look like a clean state: not in the first line, not in the exit code.
+    (tmp_path / "trust.json").write_bytes(told.client.get("/v1/trust").data)
+    (tmp_path / "state.json").write_text(json.dumps(told.bundle(told.unit_path())))
+    arguments = ["--trust", str(tmp_path / "trust.json"), str(tmp_path / "state.json")]
+    done = CliRunner().invoke(verify_proof, arguments)
+    assert done.exit_code == 5, done.output
+    first, *others = done.stdout.splitlines()
+    assert "holds (state), but 1 of 5 entries not shown" in first
+    assert "a hold, a recall or a theft may be among them" in first
+    assert [line for line in others if line.strip().startswith("time not shown  ") and f"entry {held}," in line]
     told.services.engine.dispose()
 
 
@@ -350,7 +367,10 @@ def test_verify_proof_prints_each_event_and_until_when_nothing_is_omitted(
     held = run("state.json")
     assert held.exit_code == 0, held.output
     assert "holds (state)" in held.output
-    assert "nothing is omitted up to entry" in held.output
+    assert "nothing is omitted among entries 0 to" in held.output
+    newer = told.check(bundle).facts["not_covered"]
+    assert f"  {newer} newer {'entry is' if newer == 1 else 'entries are'} not covered\n" in held.output
+    assert "not_covered" not in held.output
     assert f"recalled (holding) by {told.parties.firm.issuer}" in held.output
     refused = run("lie.json")
     assert refused.exit_code == 1

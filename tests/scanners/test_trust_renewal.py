@@ -69,6 +69,8 @@ def test_a_renewed_list_takes_the_place_of_the_old_one(served: Any, tmp_path: Pa
     done = trust("--previous", path, "--output", path)
     assert done.exit_code == 0
     assert "First use" not in done.stderr
+    assert "The list you hold, of 20" in done.stderr
+    assert "vouches for this one" in done.stderr
     assert TrustList.from_file(path).log_keys == owner.keys
     assert [found.name for found in tmp_path.iterdir()] == ["trust.json"]
 
@@ -83,7 +85,7 @@ def test_a_list_that_may_not_follow_is_refused_and_the_held_one_stays(kind: str,
     text, told = {
         "forged": (LogOwner().text(version=99), "not signed by a key"),
         "rolled back": (older, "older"),
-        "expired": (owner.text(version=99, at=NOW - 91 * DAY), "expired"),
+        "expired": (owner.text(version=99, at=NOW - 91 * DAY), "already expired, since 20"),
         "from the future": (owner.text(version=99, at=NOW + 2 * DAY), "set the clock"),
         "damaged": (owner.text(version=99).replace(b"Marchamo", b"Marchama"), "changed or damaged"),
         "no list": (b'{"format": "x"}', "this is not a"),
@@ -151,8 +153,32 @@ def test_an_archive_is_checked_as_of_the_day_of_its_list_and_only_when_asked_so(
     (tmp_path / "proof.json").write_bytes(small_registry.bundle)
     arguments = ["--trust", str(trust_file), str(tmp_path / "proof.json")]
     refused = CliRunner().invoke(cli.verify_proof, arguments)
-    assert (refused.exit_code, "trust_list_expired" in refused.output) == (1, True)
-    assert CliRunner().invoke(cli.verify_proof, ["--as-of-list", *arguments]).exit_code == 0
+    # Nothing was judged: neither the words nor the exit code may be those of a forgery.
+    assert (refused.exit_code, "trust_list_expired" in refused.output) == (3, True)
+    assert "proof.json: not judged: " in refused.output
+    assert "does not hold" not in refused.output
+    assert "--as-of-list" in refused.output
+    as_json = CliRunner().invoke(cli.verify_proof, ["--json", *arguments])
+    assert (as_json.exit_code, json.loads(as_json.stdout)[0]["holds"]) == (3, None)
+    asked = CliRunner().invoke(cli.verify_proof, ["--as-of-list", *arguments])
+    assert asked.exit_code == 0
+    assert "The trust list has expired" in asked.stderr
+    monkeypatch.setattr(cli, "_now", lambda: small_registry.trust_list.root.as_of)
+    assert CliRunner().invoke(cli.verify_proof, ["--as-of-list", *arguments]).stderr == ""
+
+
+def test_a_clock_that_is_behind_is_to_be_set_and_no_list_renewed(
+    small_registry: SmallRegistry, trust_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_now", lambda: small_registry.trust_list.root.as_of - 30 * DAY)
+    (tmp_path / "proof.json").write_bytes(small_registry.bundle)
+    done = CliRunner().invoke(cli.verify_proof, ["--trust", str(trust_file), str(tmp_path / "proof.json")])
+    assert (done.exit_code, "set the clock" in done.output) == (3, True)
+    assert "Renew" not in done.output
+    assert "--as-of-list" not in done.output
+    scanned = CliRunner().invoke(cli.scan, ["-", "--json", "--trust", str(trust_file)], input=small_registry.codes[0])
+    assert "set the clock" in json.loads(scanned.stdout)[0]["sentence"]
+    assert "Renew" not in scanned.stdout
 
 
 # --- a whole change of the log's key, with the server running ---------------------------------------------------------

@@ -22,12 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.accounts import service as accounts
 from app.core.clock import now_ms, to_iso
 from app.core.errors import Conflict
+from app.core.once import Once
 from app.core.sealing import Sealer
 from app.core.services import Services
 from app.facts.models import scan_commitments
 from app.facts.scans.open import open_scan_store
 from app.facts.scans.scan import Scan, ScanStore, scan_number
-from ledger.errors import LedgerError, LogFrozen
+from ledger.errors import LedgerError, LogFrozen, LogUnavailable
 from ledger.leaf import SECRET_SIZE, SaltedLeaves
 from ledger.strict import encode_base64, encode_json
 from ledger.tiles import BATCH_HEIGHT, TileBuilder
@@ -85,8 +86,9 @@ def regular_commitments(services: Services) -> Iterator[None]:
 
     def work() -> None:
         store = open_scan_store(services.settings, services.engine)
+        obstacles = Once()
         try:
-            while _commit_or_log(services, store) and not stopping.wait(ROUND_SECONDS):
+            while _commit_or_log(services, store, obstacles) and not stopping.wait(ROUND_SECONDS):
                 pass
         finally:
             store.close()
@@ -100,16 +102,22 @@ def regular_commitments(services: Services) -> Iterator[None]:
         thread.join(STOP_SECONDS)
 
 
-def _commit_or_log(services: Services, store: ScanStore) -> bool:
+def _commit_or_log(services: Services, store: ScanStore, obstacles: Once) -> bool:
     """Commit to what is new; False when the ledger has ended and nothing can be committed to any more."""
     try:
         commit_new_scans(services, store)
     except LogFrozen:
         logger.warning("the ledger is frozen: it commits to no more scans")
         return False
+    except LogUnavailable as refusal:
+        if obstacles.is_news(refusal.code):
+            logger.warning("scans are not committed to", code=refusal.code, reason=refusal.message)
     except (Conflict, LedgerError, SQLAlchemyError, sqlite3.Error, TimeoutError):
         # The database may be restarting, or another worker was faster: a minute later is soon enough.
-        logger.exception("scans could not be committed to")
+        if obstacles.is_news("failed"):
+            logger.exception("scans could not be committed to")
+    else:
+        obstacles.well()
     return True
 
 

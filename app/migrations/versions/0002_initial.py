@@ -7,7 +7,7 @@ rewritten.
 import sqlalchemy as sa
 from alembic import op
 
-from ledger.storage.tables import append_only_ddl
+from ledger.storage.tables import append_only_ddl, pin_search_path
 
 revision = "0002"
 down_revision = None
@@ -67,6 +67,7 @@ FACTS_GUARD = {
         f"IF NOT ({ERASES.format(same='IS NOT DISTINCT FROM')}) THEN "
         "RAISE EXCEPTION 'events is append-only: UPDATE refused' USING ERRCODE = 'restrict_violation'; "
         "END IF; RETURN NEW; END $$",
+        pin_search_path("events_only_erase"),
         "CREATE TRIGGER events_only_erase BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION events_only_erase()",
     ],
 }
@@ -579,6 +580,13 @@ def upgrade() -> None:
             comment="the entry that says so",
         ),
         sa.CheckConstraint('erased_by > "index"', name="ledger_erasures_order"),
+        sa.ForeignKeyConstraint(
+            ["erased_by"],
+            ["ledger_entries.index"],
+            name="ledger_erasures_said",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("index"),
         sqlite_strict=True,
     )

@@ -3,7 +3,7 @@
 Nothing here says more than the public files of the log do: sizes and times of checkpoints are everybody's to watch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from app.core.services import Services
+from app.core.witness_results import WitnessResult, read_results
 from app.transparency.service.growing import Growth, growth
 from ledger.alarms import Alarm, count_alarms, list_alarms
 from ledger.audit.records import AuditRecord, last_audits
@@ -20,6 +21,7 @@ from ledger.errors import LedgerError
 from ledger.keys.log_keys import LogKeys
 from ledger.mark.high_water import MarkState
 from ledger.storage.tables import ledger_checkpoints, ledger_cosignatures, ledger_freezes
+from ledger.witnessing.client import Result
 from ledger.witnessing.policy import Witnessed
 
 SHOWN_ALARMS = 20
@@ -43,7 +45,9 @@ class WitnessHealth:
     """How far one witness has come.
 
     size: of the latest checkpoint it cosigned, time: when (ms); both None before its first. entries_behind: entries of
-    the published checkpoint that it has not seen. lags: (checkpoint's time, ms it took the witness), oldest first.
+    the published checkpoint that it has not seen. lags: (checkpoint's time, ms it took the witness), oldest first,
+    without the first of all, since nobody waited for it before. last: what it answered when it was
+    asked last; None when nobody asks it, or the worker of this machine has not yet.
     """
 
     name: str
@@ -51,11 +55,22 @@ class WitnessHealth:
     time: int | None
     entries_behind: int
     lags: tuple[tuple[int, int], ...] = ()
+    last: WitnessResult | None = None
 
     @property
     def usual_lag(self) -> int | None:
         """The median of the lags, ms."""
         return round(median(lag for _, lag in self.lags)) if self.lags else None
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it knows another history than this log: then it is not behind."""
+        return self.last is not None and self.last.result is Result.CONTRADICTED
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it cosigned what it was shown last, as far as is known."""
+        return self.last is None or self.last.result is Result.COSIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,11 @@ def health(services: Services, *, now: int) -> Health:
         ).scalar()
         frozen = connection.execute(select(ledger_freezes.c.entry).limit(1)).first() is not None
         policy = services.checkpoints.policy
-        witnesses = tuple(_witness(connection, one.verifier, size) for one in policy.witnesses)
+        answers = read_results(services.settings.data_dir)
+        witnesses = tuple(
+            replace(_witness(connection, one.verifier, size), last=answers.get(one.verifier.name))
+            for one in policy.witnesses
+        )
     return Health(
         now=now,
         origin=services.log.origin,
@@ -143,6 +162,8 @@ def _witness(connection: Connection, verifier: CosignatureVerifier, size: int) -
     if not rows:
         return WitnessHealth(name, None, None, size)
     latest, signed_at, _ = rows[0]
+    if len(rows) < SHOWN_LAGS:
+        rows = rows[:-1]  # its very first: that checkpoint may be older than the witness
     # A witness's clock is its own: one that runs ahead of ours did not sign before there was something to sign.
     lags = tuple((shown_at, max(0, at - shown_at)) for _, at, shown_at in reversed(rows))
     return WitnessHealth(name, latest, signed_at, max(0, size - latest), lags)

@@ -1,8 +1,10 @@
 """What the product adds to the ledger's own commands: its checks in every audit, and what an erasure has to reach."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -12,6 +14,7 @@ from app.core.sealing import Sealer, load_key_encryption_key
 from app.core.witnesses import load_policy
 from app.facts import service as facts
 from app.facts.scans.open import open_scan_store
+from app.facts.vocabulary import EVENT_RULES, EventKind
 from app.registry import service as registry
 from ledger.audit import ExtraCheck
 from ledger.audit.witnesses import cosignature_check
@@ -30,6 +33,13 @@ NEEDED_BODIES = MappingProxyType(
 """Kinds of entry whose bodies are not erased, and why (docs/decisions/0007-what-can-be-erased.md)."""
 
 
+GRAVE_EVENTS = (
+    *(EventKind.HELD, EventKind.SEIZED, EventKind.RELEASED, EventKind.RECALLED, EventKind.RECALL_LIFTED),
+    *(EventKind.STOLEN, EventKind.LOCKED, EventKind.UNLOCKED),
+)
+"""Kinds of event about which `ledger erase` warns: whoever acted on them will have to show that they were stated."""
+
+
 def product_checks(settings: Settings, engine: Engine, sealer: Sealer) -> tuple[ExtraCheck, ...]:
     """Give the product's checks, in the order in which a fault is best understood."""
     return (
@@ -45,6 +55,16 @@ def product_checks(settings: Settings, engine: Engine, sealer: Sealer) -> tuple[
     )
 
 
+def grave_event(statement: Mapping[str, Any]) -> str:
+    """Give the kind of event that a statement makes when goods were stopped or let go by it; empty for any other."""
+    event = statement.get("event")
+    if not isinstance(event, dict):
+        return ""
+    said = event.get("bizStep"), event.get("disposition")
+    rules = ((kind, EVENT_RULES[kind]) for kind in GRAVE_EVENTS)
+    return next((kind.value for kind, rule in rules if (rule.business_step, rule.disposition) == said), "")
+
+
 def with_product(context: LedgerContext, settings: Settings) -> LedgerContext:
     """Give the commands' context with the product's checks and what erasing means for it."""
     sealer = Sealer(load_key_encryption_key(settings))
@@ -53,4 +73,5 @@ def with_product(context: LedgerContext, settings: Settings) -> LedgerContext:
         extra_checks=product_checks(settings, context.engine, sealer),
         copies=(facts.EVENT_BODIES,),
         needed=NEEDED_BODIES,
+        grave=grave_event,
     )

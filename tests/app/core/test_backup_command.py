@@ -19,10 +19,13 @@ from sqlalchemy import text
 
 from app import create_app
 from app.cli import cli
+from app.core import backup
+from app.core.bootstrap import open_ledger
 from app.core.config import Settings
 from app.core.services import Services
 from ledger.audit import audit
 from ledger.mark.high_water import MarkState
+from ledger.note import NoteSigner
 from tests.app.conftest import KEY_ENCRYPTION_KEY, close
 from tests.builders import make_approved_firm
 from tests.databases import Databases
@@ -191,6 +194,32 @@ def test_a_known_checkpoint_keeps_a_restored_ledger_closed_where_no_mark_is(
     assert "high-water mark" in refused.output
 
 
+def test_a_restore_that_is_cut_off_leaves_a_ledger_that_what_is_known_keeps_closed(
+    services: Services, elsewhere: Settings, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's mark is of the day of the backup: it alone would let the log go on."""
+    answer(services.settings, "backup", folder, "--json")
+    shutil.copy(services.settings.effective_high_water_file, elsewhere.effective_high_water_file)
+    register(services)
+    size = services.log.head()[0]
+    kept = tmp_path / "kept"
+    kept.write_text(services.log.checkpoint(at_least=size).note_text)
+
+    def cut_off(_settings: Settings) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "migrate", cut_off)
+        arguments = ("restore", folder, "--known", kept, "--key", services.log.verifier.to_text())
+        assert run(elsewhere, *arguments).exit_code != 0
+    log = open_ledger(elsewhere).open_log()
+    assert log.head()[0] < size
+    finding = log.finding()
+    assert finding is not None
+    assert finding.state is MarkState.AHEAD
+    assert run(elsewhere, "ledger", "adopt", "--yes").exit_code == 1
+
+
 def test_a_restore_never_writes_over_a_registry(services: Services, folder: Path) -> None:
     register(services)
     answer(services.settings, "backup", folder, "--json")
@@ -265,3 +294,18 @@ def test_a_damaged_backup_is_named_without_any_database(services: Services, fold
     refused = run(nowhere, "backup", "--verify", folder)
     assert refused.exit_code == 1
     assert path.name in refused.output
+
+
+def test_after_a_rotation_every_key_may_be_given_and_the_note_that_none_signed_is_named(
+    services: Services, folder: Path, tmp_path: Path
+) -> None:
+    register(services)
+    kept = tmp_path / "kept"
+    kept.write_text(services.log.checkpoint(at_least=services.log.head()[0]).note_text, encoding="utf-8")
+    assert run(services.settings, "backup", folder).exit_code == 0
+    right, other = services.log.verifier, NoteSigner.generate(services.log.origin).verifier
+    both = ("--key", other.to_text(), "--key", right.to_text())
+    assert run(services.settings, "backup", "--verify", folder, *both, "--known", kept).exit_code == 0
+    refused = run(services.settings, "backup", "--verify", folder, "--key", other.to_text(), "--known", kept)
+    assert refused.exit_code == 3
+    assert f"{kept}: none of the given keys signed it" in refused.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -56,7 +57,12 @@ def test_the_rows_and_the_entries_of_the_log_say_the_same(services: Services) ->
 
 def test_the_private_half_of_a_retired_key_is_gone(services: Services) -> None:
     rotate(services)
-    retire(services)
+    [sealed, _] = [row.sealed_private_key for row in rows_of(services.engine)]
+    assert sealed is not None
+    assert retire(services).kept is None
+    if services.engine.dialect.name == "sqlite":
+        path = Path(str(services.engine.url.database))
+        assert sealed not in b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
     old, new = rows_of(services.engine)
     assert old.sealed_private_key is None
     with pytest.raises(SealError, match="gone"):

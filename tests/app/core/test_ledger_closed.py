@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +16,7 @@ from app.cli import cli
 from app.core.authorisation import Role
 from app.core.services import Services
 from ledger.audit import audit
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import LogFrozen, LogReadOnly
 from tests.app.conftest import close
 from tests.app.core.test_backup_command import environment
@@ -105,3 +107,32 @@ def test_a_frozen_ledger_answers_and_takes_nothing(recorded: Services, client: F
     assert_that_reading_goes_on(client, recorded)
     assert run(recorded, "freeze", "--yes", "--reason", "Once more.").exit_code == 1
     assert recorded.log.head()[0] == size
+
+
+def test_after_an_adopted_loss_there_is_nothing_to_adopt(recorded: Services, tmp_path: Path) -> None:
+    """A witness goes on to show what it saw before: the log says so itself, and asks nobody to restore a backup."""
+    [key] = recorded.checkpoint_keys.current()
+    lost = tmp_path / "lost"
+    size, _ = recorded.log.head()
+    lost.write_text(sign_checkpoint(Checkpoint(recorded.log.origin, size, bytes(32)), key).note_text, encoding="utf-8")
+    first = run(recorded, "adopt", "--witnessed", str(lost))
+    assert first.exit_code == 1
+    assert "Put a newer backup back" not in first.stdout
+    assert "The log takes entries, but somebody outside knows others" in first.stderr
+    assert (
+        run(recorded, "adopt", "--witnessed", str(lost), "--lost", "--reason", "The disk failed.", "--yes").exit_code
+        == 0
+    )
+    after = run(recorded, "adopt", "--show", "--witnessed", str(lost))
+    assert after.exit_code == 0
+    assert f"entry {size} of the log says so" in after.output
+    assert "are not in the database" not in after.output
+    assert "there is nothing to adopt" in after.output
+
+
+def test_a_file_that_is_no_checkpoint_of_this_log_is_named(recorded: Services, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.cp"
+    junk.write_text("junk", encoding="utf-8")
+    refused = run(recorded, "adopt", "--show", "--witnessed", str(junk))
+    assert refused.exit_code == 3
+    assert f"{junk} is no checkpoint of this log" in refused.output

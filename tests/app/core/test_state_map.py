@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.accounts.service import payload, registry_entry
 from app.core.services import Services
 from app.core.state_map import PUBLISH_SECONDS, MapPublisher, subject_map
-from ledger.errors import LogFrozen, StorageError
+from ledger.errors import LogFrozen, LogReadOnly, StorageError
 from ledger.map.keeper import SubjectMap
 from ledger.storage.map_sql import MapHead
 from tests.builders import on_sqlite
@@ -79,3 +80,22 @@ def test_what_the_ledger_refuses_does_not_stop_the_worker(
 
     monkeypatch.setattr(SubjectMap, "publish", refuse)
     MapPublisher(services).publish_when_due()
+
+
+def test_a_closed_ledger_is_said_once_without_a_trace_until_it_changes(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    publisher = MapPublisher(services, clock=clock)
+    refusals: list[Exception] = [LogReadOnly("the mark is missing")] * 3 + [LogFrozen("the log has ended")] * 3
+
+    def refuse(*_: Any) -> None:
+        raise refusals.pop(0)
+
+    monkeypatch.setattr(SubjectMap, "publish", refuse)
+    with capture_logs() as logs:
+        while refusals:
+            publisher.publish_when_due()
+            clock.now += PUBLISH_SECONDS
+    said = [(line["log_level"], line["code"], "exc_info" in line) for line in logs]
+    assert said == [("warning", "ledger.read_only", False), ("warning", "ledger.frozen", False)]

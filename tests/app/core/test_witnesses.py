@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from app.core.bootstrap import open_services
 from app.core.config import Settings
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
+from app.core.witness_results import read_results
 from app.core.witnesses import has_witnesses, load_policy, witness_until
 from app.registry import service as registry
 from app.verification import service as verification
@@ -31,6 +32,7 @@ from ledger.proof import parse_proof
 from ledger.statement import RECEIPT_TYPE, verify_statement
 from ledger.witness.cosigner import Cosigner
 from ledger.witness.protocol import AddCheckpoint
+from ledger.witnessing.client import Result
 from ledger.witnessing.policy import KnownLog, Policy
 from ledger.witnessing.transport import HttpTransport
 from tests.app.conftest import close
@@ -184,6 +186,31 @@ def test_a_witness_that_saw_another_history_raises_an_alarm_that_is_stored(setti
         assert "another history" in alarm.detail
         assert open_checkpoint(alarm.evidence, services.log.keys()).checkpoint.root == b"\x07" * 32
         assert services.checkpoints.read().witnessed.k == 0
+
+
+@on_sqlite
+def test_one_fork_that_two_witnesses_saw_is_one_alarm(settings: Settings, tmp_path: Path) -> None:
+    with running(settings) as application:
+        services = services_of(application)
+        make_world(services)
+        [key] = services.checkpoint_keys.current()
+        forked = sign_checkpoint(Checkpoint(services.log.origin, 2, b"\x07" * 32), key).note_text
+        cosigners = []
+        for name, witness_key in (("a", A), ("b", B)):
+            (tmp_path / name).mkdir()
+            cosigner = make_cosigner(tmp_path / name, keys=[witness_key], logs=[services.log.verifier], clock=time.time)
+            assert cosigner.add_checkpoint(AddCheckpoint(0, (), forked).to_bytes()).status == 200
+            cosigners.append(cosigner)
+    with ExitStack() as stack:
+        urls = [stack.enter_context(served_witness(cosigner)) for cosigner in cosigners]
+        services = services_of(stack.enter_context(running(write_policy(settings, policy_of([A, B], 1, urls)))))
+
+        def both_contradict() -> bool:
+            return [one.result for one in read_results(settings.data_dir).values()] == [Result.CONTRADICTED] * 2
+
+        with witnessing(services):
+            wait_until(both_contradict)
+        assert [alarm.kind for alarm in list_alarms(services.engine)] == [AlarmKind.FORK]
 
 
 @on_sqlite

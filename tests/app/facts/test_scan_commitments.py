@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from app.cli import cli
 from app.core.config import Settings
@@ -23,7 +25,7 @@ from app.facts.scans.open import open_scan_store
 from app.facts.scans.proving import scan_proof
 from app.facts.scans.scan import scan_number
 from app.facts.scans.sqlite import SqliteScanStore
-from ledger.errors import ProofError
+from ledger.errors import LogReadOnly, ProofError
 from ledger.leaf import SaltedLeaves
 from ledger.merkle import root
 from ledger.proof import UnitProof, verify_unit_proof
@@ -203,6 +205,25 @@ def test_the_worker_commits_by_itself(services: Services, store: ScanStore, monk
                 break
             threading.Event().wait(0.01)
     assert committed(services) == [(1, 1)]
+
+
+def test_in_a_read_only_ledger_the_worker_says_so_once_without_a_trace(
+    services: Services, store: ScanStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "ROUND_SECONDS", 0.01)
+    rounds: list[int] = []
+
+    def refuse(*_: Any) -> list[int]:
+        rounds.append(1)
+        raise LogReadOnly("the mark is missing")
+
+    monkeypatch.setattr(committing, "commit_new_scans", refuse)
+    with capture_logs() as logs, committing.regular_commitments(services):
+        while len(rounds) < 5:
+            threading.Event().wait(0.01)
+    assert [(line["log_level"], line.get("code"), "exc_info" in line) for line in logs] == [
+        ("warning", "ledger.read_only", False)
+    ]
 
 
 def test_each_scan_can_be_proved_and_no_other_in_its_name(services: Services, store: ScanStore) -> None:

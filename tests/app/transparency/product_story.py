@@ -28,6 +28,7 @@ from ledger.audit import AuditReport, audit
 from tests.app.registry.registry_builders import commissioned
 from tests.app.verification.verdict_builders import World, make_world
 from tests.builders import ADMINISTRATOR, PREFIX, YEAR_MS, gtin, make_approved, make_organisation, make_registry
+from tests.guards import without_guards
 
 Tamper = Callable[[Connection], None]
 
@@ -163,13 +164,7 @@ def audit_with_product(
 
 def as_owner(engine: Engine, change: Tamper) -> None:
     """Change the database as somebody could who has all rights on it: no guard stands in the way."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-            for name in names:
-                connection.execute(text(f'DROP TRIGGER "{name}"'))
-        else:
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
+    with engine.begin() as connection, without_guards(connection):
         change(connection)
 
 

@@ -11,13 +11,15 @@ from sqlalchemy import insert
 
 from app.core.clock import now_ms
 from app.core.services import Services
+from app.core.witness_results import WitnessResults
 from app.transparency.auditing import run_due_audits
-from app.transparency.service import LedgerState, take_memory
+from app.transparency.service import LedgerState, health, take_memory
 from ledger.alarms import AlarmKind, raise_alarm
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import CosignatureSigner
 from ledger.storage.engine import begin_write
 from ledger.storage.tables import ledger_cosignatures, ledger_freezes
+from ledger.witnessing.client import Report, Result
 from ledger.witnessing.policy import Policy, Witness
 from tests.app.transparency.transparency_builders import log_signer, with_policy
 from tests.app.verification.verdict_builders import make_world
@@ -69,7 +71,7 @@ def test_each_witness_is_shown_with_how_far_it_is_behind(services: Services, cli
     quick, lost = CosignatureSigner.generate("quick.example"), CosignatureSigner.generate("lost.example")
     policy = Policy("a", (), (Witness("a", quick.verifier), Witness("b", lost.verifier)))
     with_policy(services, policy)
-    for size in (10, 25):
+    for size in (10, 20, 25):
         grow(services, services.log.head()[0], size)
         published = services.log.checkpoint(at_least=size)
         line = quick.sign(published.note_text.partition("\n\n")[0] + "\n").line()
@@ -146,6 +148,9 @@ def test_a_ledger_that_may_not_be_written_still_has_its_page(services: Services,
     assert told(client)["state"] == LedgerState.READ_ONLY
     text = page(client)
     assert "Stopped" in text
+    assert "Its operator has to act; checking goes on." in text
+    assert "No alarm" not in text
+    assert "Su operador tiene que actuar" in page(client, "es")
     assert client.get("/log/checkpoint").status_code == 200
 
 
@@ -172,3 +177,64 @@ def test_the_page_names_no_firm_product_or_batch(services: Services, client: Fla
     text = page(client) + client.get("/v1/log").text
     for private in (world.firm.organisation.name, world.firm.organisation.issuer, world.batch.handle):
         assert private not in text
+
+
+def note_results(services: Services, *reports: Report) -> None:
+    results = WitnessResults(services.settings.data_dir)
+    for report in reports:
+        results.note(report, now=now_ms())
+
+
+def test_a_witness_that_refuses_or_is_gone_is_shown_with_its_reason(services: Services, client: FlaskClient) -> None:
+    names = ("strict.example", "gone.example")
+    with_policy(services, Policy("none", (), tuple(Witness(n, CosignatureSigner.generate(n).verifier) for n in names)))
+    grow(services, 0, 3)
+    assert {witness["last_result"] for witness in told(client)["witnesses"]} == {None}
+    note_results(
+        services,
+        Report("strict.example", Result.REFUSED, 3, "it answered 403: unknown key <b>"),
+        Report("gone.example", Result.UNREACHABLE, 3, "gone.example gave no answer: timed out"),
+    )
+    found = {witness["name"]: witness for witness in told(client)["witnesses"]}
+    assert found["strict.example"]["last_result"] == "refused"
+    assert found["strict.example"]["last_result_reason"] == "it answered 403: unknown key <b>"
+    assert found["gone.example"]["last_result"] == "unreachable"
+    assert found["gone.example"]["last_result_since"] is not None
+    text = page(client)
+    assert "Refuses" in text
+    assert "it answered 403: unknown key &lt;b&gt;" in text
+    assert "Does not answer" in text
+    assert "respondió 403" in page(client, "es")
+
+
+def test_a_witness_that_contradicts_is_not_called_behind(services: Services, client: FlaskClient) -> None:
+    with_policy(services, Policy("none", (), (Witness("w", CosignatureSigner.generate("w.example").verifier),)))
+    grow(services, 0, 3)
+    detail = (
+        "The witness w.example saw 37 entries of this ledger, which has only 3: entries were lost, the key signs a "
+        "second ledger, or the witness errs."
+    )
+    note_results(services, Report("w.example", Result.CONTRADICTED, 3, detail))
+    raise_alarm(services.engine, AlarmKind.FORK, detail=detail, evidence="note")
+    text = page(client)
+    assert "Contradicts this register" in text
+    assert 'data-label="Lines behind"></td>' in text
+    spanish = page(client, "es")
+    assert spanish.count("vio 37 entradas") == 2
+    assert "saw 37 entries" not in spanish
+
+
+def test_the_delay_of_a_witness_s_first_signature_is_not_counted(services: Services) -> None:
+    """The checkpoint that a new witness signs first may have been published long before there was the witness."""
+    late = CosignatureSigner.generate("late.example")
+    with_policy(services, Policy("none", (), (Witness("late", late.verifier),)))
+    for size, delay in ((10, 172_000), (20, 400)):
+        grow(services, services.log.head()[0], size)
+        published = services.log.checkpoint(at_least=size)
+        line = late.sign(published.note_text.partition("\n\n")[0] + "\n").line()
+        with begin_write(services.engine) as connection:
+            row = {"size": size, "key_id": late.verifier.key_id, "line": line, "time": now_ms() + delay}
+            connection.execute(insert(ledger_cosignatures).values(row))
+    [witness] = health(services, now=now_ms()).witnesses
+    assert witness.usual_lag is not None
+    assert witness.usual_lag < 10_000

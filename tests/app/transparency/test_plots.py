@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.transparency.plots import Plot, bar_plot, line_plot
+from app.transparency.plots import LABEL_WIDTH, Plot, bar_plot, line_plot
 
 VALUES = st.lists(st.integers(0, 2**50), min_size=2, max_size=60)
 
@@ -69,3 +69,10 @@ def test_the_marks_of_an_axis_are_round_numbers(greatest: int, marks: list[int])
 
 def test_a_single_moment_is_no_division_by_zero() -> None:
     assert line_plot([(5, 1), (5, 2)]).line
+
+
+def test_marks_of_the_x_axis_are_never_printed_on_top_of_each_other() -> None:
+    points = [(0, 5), (1, 5), (2, 5), (3, 5), (1_000, 5)]
+    marks = line_plot(points, x_ticks=3).x_ticks
+    assert marks
+    assert all(right.at - left.at >= LABEL_WIDTH for left, right in pairwise(marks))

@@ -17,6 +17,7 @@ from ledger.audit.records import AuditRecord, last_audits
 from ledger.storage.engine import begin_write
 from tests.app.verification.verdict_builders import make_world
 from tests.builders import on_sqlite
+from tests.guards import without_guards
 from tests.log_builders import new_entry
 
 MINUTE = 60_000
@@ -39,11 +40,7 @@ def kinds(records: list[AuditRecord]) -> list[tuple[str, int]]:
 
 def damage(services: Services, entry: int) -> None:
     """Change a salt behind the back of the guards, as somebody with the database file could."""
-    with begin_write(services.engine) as connection:
-        if connection.dialect.name == "sqlite":
-            connection.execute(text("DROP TRIGGER IF EXISTS ledger_entries_no_update"))
-        else:
-            connection.execute(text("ALTER TABLE ledger_entries DISABLE TRIGGER USER"))
+    with begin_write(services.engine) as connection, without_guards(connection):
         connection.execute(text('UPDATE ledger_entries SET salt = :salt WHERE "index" = :entry'),
                            {"salt": bytes(32), "entry": entry})  # fmt: skip
 

@@ -212,6 +212,17 @@ def test_the_proof_s_address_holds_any_serial_that_gs1_allows(
     assert bundle["uri"].endswith(f"/21/{quote(serial, safe='')}")
 
 
+def test_the_proof_linked_on_the_page_of_a_scanned_label_opens_for_a_stranger(
+    client: FlaskClient, world: World
+) -> None:
+    page = client.get(f"/verify{path_of(world.codes[0])}", headers={"Accept": "text/html"})
+    link = re.search(r'href="(/v1/proofs/[^"]+)"', page.text)
+    assert link is not None
+    bundle = client.get(link[1])
+    assert bundle.status_code == 200, link[1]
+    assert world.codes[0].endswith(f"S={bundle.get_json()['signature']}")
+
+
 def test_who_holds_the_code_gets_a_proof_that_outsiders_can_check(client: FlaskClient, world: World) -> None:
     url = client.post("/v1/verify", json={"code": world.codes[0]}).get_json()["proof_url"]
     assert client.get(url).status_code == 404, "a handle and a serial alone are not the code"

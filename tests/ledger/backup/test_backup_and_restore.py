@@ -17,6 +17,7 @@ from sqlalchemy import Engine, inspect, text
 from ledger.audit import audit
 from ledger.backup import check_backup, make_backup, making, read_for_restore, restore_backup
 from ledger.backup.manifest import MANIFEST_FILE, BackupFile, Manifest, read_manifest, write_manifest
+from ledger.backup.restoring import LEFT_BY_SQLITE
 from ledger.checkpoint import Checkpoint
 from ledger.errors import BackupError, ForkDetected
 from ledger.log import Log
@@ -325,6 +326,36 @@ def test_further_files_come_along_in_sqlite(
 
 
 @pytest.mark.postgresql
+@pytest.mark.parametrize("end", LEFT_BY_SQLITE)
+@pytest.mark.parametrize("beside", ["database", "further"])
+def test_what_an_earlier_file_left_beside_its_place_is_not_played_into_the_restored_one(
+    databases: Databases, folder: Path, tmp_path: Path, end: str, beside: str
+) -> None:
+    url = databases.copy_of("log", prepare_log_database, "sqlite", tmp_path)
+    engine, scans = create_database_engine(url, durable=False), tmp_path / "scans.db"
+    with closing(sqlite3.connect(scans)) as connection:
+        connection.execute("CREATE TABLE scans (number INTEGER)")
+    manifest = back_up(engine, folder, scans=scans)
+    engine.dispose()
+    place, target = tmp_path / "other.db", tmp_path / "restored.db"
+    other = create_database_engine(f"sqlite:///{place}", durable=False)
+    read_for_restore(other, folder)
+    other.dispose()
+    stale = {"database": place, "further": target}[beside]
+    left = stale.with_name(stale.name + end)
+    left.write_bytes(b"of another day")
+    place.unlink()
+    with pytest.raises(BackupError, match=left.name):
+        restore_backup(other, folder, manifest, prepare=lambda: None, further_files=lambda _name: target)
+    assert left.read_bytes() == b"of another day"
+    assert not place.exists()
+    assert not target.exists()
+    left.unlink()
+    restore_backup(other, folder, manifest, prepare=lambda: None, further_files=lambda _name: target)
+    assert target.exists()
+    other.dispose()
+
+
 def test_numbers_given_out_before_the_backup_are_not_given_out_again(databases: Databases, folder: Path) -> None:
     def prepare(url: str) -> None:
         prepare_log_database(url)

@@ -22,6 +22,7 @@ from ledger.proof import verify_leaf_proof
 from ledger.storage.engine import begin_write, create_database_engine
 from ledger.storage.sql import SqlLogStorage
 from ledger.storage.tables import ledger_checkpoints, ledger_tags
+from tests.guards import without_guards
 from tests.key_keepers import TableKeeper, kept_keys, make_keeper, statement_signer
 from tests.log_builders import ORIGIN, Clock, new_entry
 
@@ -241,11 +242,7 @@ def faults_after(engine: Engine, signer: NoteSigner, change: Callable[[], None])
 def replace_note(engine: Engine, size: int, *signers: NoteSigner) -> None:
     """Put another signature under the published checkpoint of this size."""
     checkpoint: Checkpoint = read_unverified_checkpoint(notes(engine)[size])
-    with begin_write(engine) as connection:
-        if engine.dialect.name == "sqlite":
-            connection.execute(text("DROP TRIGGER IF EXISTS ledger_checkpoints_no_update"))
-        else:
-            connection.execute(text("ALTER TABLE ledger_checkpoints DISABLE TRIGGER USER"))
+    with begin_write(engine) as connection, without_guards(connection):
         changed = {"size": size, "note": sign_checkpoint(checkpoint, *signers).note_text}
         connection.execute(text("UPDATE ledger_checkpoints SET note = :note WHERE size = :size"), changed)
 
@@ -314,11 +311,7 @@ def test_rows_that_hide_an_entry_about_the_keys_are_noticed(
     retire_key(log, keeper, REGISTRY, at_once=True)
 
     def hide() -> None:
-        with begin_write(engine) as connection:
-            if engine.dialect.name == "sqlite":
-                connection.execute(text("DROP TRIGGER ledger_tags_no_delete"))
-            else:
-                connection.execute(text("ALTER TABLE ledger_tags DISABLE TRIGGER USER"))
+        with begin_write(engine) as connection, without_guards(connection):
             connection.execute(text('DELETE FROM ledger_tags WHERE "index" = 1'))
 
     codes = {code for code, _ in faults_after(engine, signer, hide)}

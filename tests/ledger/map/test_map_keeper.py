@@ -19,6 +19,7 @@ from ledger.map.subject_map import build_map
 from ledger.own import OwnKind, StatementSigner, own_subject
 from ledger.storage.map_sql import MapReader, write_map
 from ledger.storage.tables import ledger_map_heads, ledger_tags
+from tests.guards import without_guards
 from tests.ledger.map.map_builders import MappedLog, subject_of
 from tests.log_builders import Clock
 
@@ -43,13 +44,7 @@ def heads(mapped: MappedLog) -> int:
 
 def tamper(mapped: MappedLog, *statements: str) -> None:
     """Change rows as somebody with the database's owner's rights could: the guards taken away."""
-    with mapped.engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
-            names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-            for name in names:
-                connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            connection.execute(text("SET session_replication_role = replica"))
+    with mapped.engine.begin() as connection, without_guards(connection):
         for statement in statements:
             connection.execute(text(statement))
 
@@ -383,3 +378,22 @@ def test_no_tiles_are_made_from_tags_that_do_not_give_the_stated_root(mapped: Ma
     tamper(mapped, DELETED_TAG)
     with pytest.raises(StorageError, match="subject map"):
         mapped.map.rebuild()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_tag_removed_before_a_map_is_made_in_one_pass_is_not_signed_away(
+    mapped: MappedLog, monkeypatch: pytest.MonkeyPatch, earlier: bool
+) -> None:
+    if earlier:
+        mapped.record("a")
+        mapped.publish()
+        monkeypatch.setattr(map_keeper, "REBUILD_FROM_BUCKETS", 1)
+    monkeypatch.setattr(map_keeper, "TAGS_A_CHECK", 3)
+    mapped.record_many([f"subject {number}" for number in range(8)])
+    lost = mapped.log.head()[0] - 2
+    tamper(mapped, f'DELETE FROM ledger_tags WHERE "index" = {lost}')  # noqa: S608 -- a number
+    before = heads(mapped)
+    mapped.clock.now += 2
+    with pytest.raises(StorageError, match="are not those by which the subject map is made"):
+        mapped.map.publish()
+    assert heads(mapped) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,6 +180,19 @@ def test_the_latest_map_is_published_with_its_proof(mapped: MappedLog, tmp_path:
     assert members["checkpoint"].startswith(f"{mapped.log.origin}\n{mapped.log.head()[0]}\n")
     line = (tmp_path / "maps/0").read_bytes().splitlines()[-1]
     assert read_line(line) == (head.entry, shown.content)
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(-1, True), (3_600, False)])
+def test_an_expired_trust_list_is_used_with_a_warning(
+    mapped: MappedLog, tmp_path: Path, seconds: int, *, warned: bool
+) -> None:
+    folder, trust = exported(mapped, tmp_path / "log"), tmp_path / "trust.json"
+    keys = {MAP_KEY_ID: encode_base64(mapped.key.public_key().public_bytes_raw())}
+    members = {"log_keys": keys_to_members(mapped.log.keys()), "statement_keys": keys}
+    trust.write_text(json.dumps(members | {"expires_at": int((time.time() + seconds) * 1000)}))
+    told = CliRunner().invoke(monitor_log, [str(folder), "--trust", str(trust)])
+    assert told.exit_code == 0, told.output
+    assert ("has expired" in told.stderr) is warned
 
 
 def test_the_monitor_command_says_what_is_wrong(mapped: MappedLog, tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from ledger.alarms import list_alarms
 from ledger.audit import audit
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import CosignatureSigner
-from ledger.errors import AcknowledgedLost, NoteError, TransportError
+from ledger.errors import AcknowledgedLost, LogFrozen, NoteError, TransportError
+from ledger.freezing import freeze
 from ledger.log import Log
+from ledger.map.keeper import SubjectMap
 from ledger.mark.adoption import Silent, Word, adopt, ask_witnesses, assess, describe, read_word
 from ledger.mark.high_water import HighWaterMark, MarkState
 from ledger.note import NoteSigner
@@ -68,10 +70,33 @@ def test_a_lost_mark_is_adopted_when_nobody_knows_more(
     assert assessment.is_safe
     assert assessment.finding.state is MarkState.MISSING
     done = adopt(assessment, log=log, mark=mark, engine=engine, signer=statements, reason="A new machine.")
+    assert done is not None
     assert done.index == 5
     assert finding(marked).state is MarkState.OK
     assert marked.append(new_entry(5)).index == 6
     assert list_alarms(engine) == []
+
+
+@pytest.mark.parametrize("accept_loss", [False, True])
+def test_a_frozen_log_gets_its_mark_back_without_an_entry(
+    marked: Log, mark: HighWaterMark, engine: Engine, statements: StatementSigner, *, log: Log, accept_loss: bool
+) -> None:
+    end = freeze(marked, SubjectMap(marked, engine, statements), reason="The end.", signer=statements)
+    mark.path.unlink()
+    words = [Word("a friend", 99, bytes(32))] if accept_loss else []
+    assessment = assess(log, finding(marked), words)
+    assert (
+        adopt(assessment, log=log, mark=mark, engine=engine, signer=statements, reason=REASON, accept_loss=accept_loss)
+        is None
+    )
+    assert finding(marked).state is MarkState.OK
+    assert log.head()[0] == end.entry + 1
+    assert log.checkpoint() == end.checkpoint
+    assert [("frozen" in alarm.detail, REASON in alarm.detail) for alarm in list_alarms(engine)] == (
+        [(True, True)] if accept_loss else []
+    )
+    with pytest.raises(LogFrozen):
+        marked.append(new_entry(9))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +124,7 @@ def test_what_somebody_else_knows_stands_in_the_way_and_then_in_the_log(
         adopt(assessment, log=log, mark=mark, engine=engine, signer=statements, reason=REASON)
     assert log.head()[0] == 5
     done = adopt(assessment, log=log, mark=mark, engine=engine, signer=statements, reason=REASON, accept_loss=True)
+    assert done is not None
     body = log.entry(done.index).body
     assert body is not None
     assert body.kind == OwnKind.ADOPTED
@@ -117,7 +143,7 @@ def test_what_somebody_else_knows_stands_in_the_way_and_then_in_the_log(
 def test_a_mark_ahead_of_the_log_counts_as_a_word(
     marked: Log, log: Log, mark: HighWaterMark, engine: Engine, statements: StatementSigner
 ) -> None:
-    mark.advance(8, bytes(32))
+    mark.advance(8, bytes(32), log.root_at)
     assessment = assess(log, finding(marked), [])
     assert assessment.lost == 3
     assert "high-water mark" in describe(assessment)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import FormatError, LogReadOnly, LogUnavailable
+from ledger.errors import EntryNotFound, FormatError, LogReadOnly, LogUnavailable
 from ledger.mark import high_water
 from ledger.mark.high_water import SLOT_SIZE, HighWaterMark, Mark, MarkState
 from ledger.merkle import EMPTY_ROOT
@@ -60,22 +60,42 @@ def test_an_empty_log_without_a_mark_gets_one(tmp_path: Path) -> None:
 
 def test_a_mark_advances_and_is_read_back(mark: HighWaterMark) -> None:
     for size in (1, 2, 3, 256, 10_000_000):
-        mark.advance(size, root_of(size))
+        mark.advance(size, root_of(size), root_of)
         found = mark.read()
         assert found is not None
         assert (found.origin, found.size, found.root) == (ORIGIN, size, root_of(size))
 
 
 def test_a_mark_never_goes_backwards(mark: HighWaterMark) -> None:
-    mark.advance(10, root_of(10))
-    mark.advance(7, root_of(7))
+    mark.advance(10, root_of(10), root_of)
+    mark.advance(7, root_of(7), root_of)
     assert size_in(mark.path) == 10
 
 
 def test_the_same_size_under_another_root_is_refused(mark: HighWaterMark) -> None:
-    mark.advance(10, root_of(10))
+    mark.advance(10, root_of(10), root_of)
     with pytest.raises(LogReadOnly, match="another history"):
-        mark.advance(10, root_of(11))
+        mark.advance(10, root_of(11), root_of)
+
+
+@pytest.mark.parametrize("size", [9, 10, 11])
+def test_a_mark_of_another_history_is_neither_moved_nor_relied_on(mark: HighWaterMark, size: int) -> None:
+    mark.advance(10, root_of(10), root_of)
+    before = mark.path.read_bytes()
+    with pytest.raises(LogReadOnly, match="another history"):
+        mark.advance(size, root_of(size + 1), lambda known: root_of(known + 1))
+    assert mark.path.read_bytes() == before
+
+
+def test_a_mark_beyond_all_there_is_is_not_relied_on(mark: HighWaterMark) -> None:
+    def six_entries(size: int) -> bytes:
+        if size > 6:
+            raise EntryNotFound("there are 6")
+        return root_of(size)
+
+    mark.advance(10, root_of(10), root_of)
+    with pytest.raises(LogReadOnly, match="10 entries were acknowledged, but the database has only 6"):
+        mark.advance(6, root_of(6), six_entries)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +112,7 @@ def test_the_same_size_under_another_root_is_refused(mark: HighWaterMark) -> Non
 def test_a_log_is_compared_with_its_mark(
     mark: HighWaterMark, size: int, roots: Callable[[int], bytes], state: MarkState
 ) -> None:
-    mark.advance(10, root_of(10))
+    mark.advance(10, root_of(10), root_of)
     finding = mark.check(lambda: (size, roots(size)), roots)
     assert finding.state is state
     assert str(size) in finding.message or state is MarkState.CONTRADICTS
@@ -104,16 +124,16 @@ def test_a_log_with_entries_and_no_mark_is_not_trusted(tmp_path: Path) -> None:
     assert finding.state is MarkState.MISSING
     assert not made.path.exists()
     with pytest.raises(LogReadOnly, match="gone") as refused:
-        made.advance(6, root_of(6))
+        made.advance(6, root_of(6), root_of)
     assert "ledger adopt" in str(refused.value.fix)
 
 
 def test_the_mark_of_another_log_is_not_ours(mark: HighWaterMark) -> None:
-    mark.advance(3, root_of(3))
+    mark.advance(3, root_of(3), root_of)
     other = HighWaterMark(mark.path, origin="log.test/other")
     assert other.check(head_of(3), root_of).state is MarkState.OTHER_LOG
     with pytest.raises(LogReadOnly, match="another log"):
-        other.advance(4, root_of(4))
+        other.advance(4, root_of(4), root_of)
     assert size_in(mark.path) == 3
 
 
@@ -121,42 +141,42 @@ def test_a_file_that_holds_no_mark_stops_the_log(mark: HighWaterMark) -> None:
     mark.path.write_bytes(b"\x00" * 2 * SLOT_SIZE)
     assert mark.check(head_of(3), root_of).state is MarkState.DAMAGED
     with pytest.raises(LogReadOnly, match="can not be read"):
-        mark.advance(4, root_of(4))
+        mark.advance(4, root_of(4), root_of)
     mark.adopt(3, root_of(3))
     assert mark.check(head_of(3), root_of).state is MarkState.OK
-    mark.advance(4, root_of(4))
+    mark.advance(4, root_of(4), root_of)
     assert size_in(mark.path) == 4
 
 
 def test_adopting_is_the_one_way_back_and_running_processes_see_it(mark: HighWaterMark) -> None:
-    mark.advance(10, root_of(10))
+    mark.advance(10, root_of(10), root_of)
     HighWaterMark(mark.path, origin=ORIGIN).adopt(6, root_of(6))
     assert size_in(mark.path) == 6
-    mark.advance(7, root_of(7))
+    mark.advance(7, root_of(7), root_of)
     assert size_in(mark.path) == 7
 
 
 def test_a_mark_can_be_adopted_where_none_was(tmp_path: Path) -> None:
     made = HighWaterMark(tmp_path / "mark", origin=ORIGIN)
     assert made.adopt(5, root_of(5)).size == 5
-    made.advance(6, root_of(6))
+    made.advance(6, root_of(6), root_of)
 
 
 def test_a_mark_that_is_deleted_under_a_running_log_stops_it(mark: HighWaterMark) -> None:
-    mark.advance(1, root_of(1))
+    mark.advance(1, root_of(1), root_of)
     mark.path.unlink()
     with pytest.raises(LogReadOnly, match="gone"):
-        mark.advance(2, root_of(2))
+        mark.advance(2, root_of(2), root_of)
 
 
 def test_a_mark_that_is_replaced_under_a_running_log_is_the_one_that_counts(
     mark: HighWaterMark, tmp_path: Path
 ) -> None:
-    mark.advance(5, root_of(5))
+    mark.advance(5, root_of(5), root_of)
     other = HighWaterMark(tmp_path / "other", origin=ORIGIN)
     other.adopt(9, root_of(9))
     other.path.replace(mark.path)
-    mark.advance(7, root_of(7))
+    mark.advance(7, root_of(7), root_of)
     assert size_in(mark.path) == 9
 
 
@@ -168,15 +188,15 @@ def test_a_write_torn_anywhere_leaves_the_mark_before_or_the_new_one(
     whole = HighWaterMark(path, origin=ORIGIN)
     whole.adopt(1, root_of(1))
     for size in range(2, times + 2):
-        whole.advance(size, root_of(size))
+        whole.advance(size, root_of(size), root_of)
     before = path.read_bytes()
-    whole.advance(100, root_of(100))
+    whole.advance(100, root_of(100), root_of)
     after = path.read_bytes()
     place = 0 if before[:SLOT_SIZE] != after[:SLOT_SIZE] else SLOT_SIZE
     path.write_bytes(before[:place] + after[place : place + cut] + before[place + cut :])
     size = size_in(path)
     assert size == 100 if cut == SLOT_SIZE else size in (times + 1, 100)
-    whole.advance(101, root_of(101))
+    whole.advance(101, root_of(101), root_of)
     assert size_in(path) == 101
 
 
@@ -187,7 +207,7 @@ def test_a_flipped_byte_never_makes_another_mark(
     path = tmp_path_factory.mktemp("flip") / "mark"
     made = HighWaterMark(path, origin=ORIGIN)
     made.adopt(4, root_of(4))
-    made.advance(5, root_of(5))
+    made.advance(5, root_of(5), root_of)
     data = bytearray(path.read_bytes())
     data[place] ^= flip
     path.write_bytes(data)
@@ -227,7 +247,7 @@ def test_a_clock_before_1970_does_not_damage_the_mark(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_means_no_acknowledgement_and_the_mark_before(
     mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    mark.advance(5, root_of(5))
+    mark.advance(5, root_of(5), root_of)
 
     def fail(*_arguments: Any) -> int:
         raise OSError(errno.EIO, "Input/output error")
@@ -235,22 +255,22 @@ def test_a_disk_that_refuses_means_no_acknowledgement_and_the_mark_before(
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
         with pytest.raises(LogUnavailable, match="could not be written"):
-            mark.advance(6, root_of(6))
+            mark.advance(6, root_of(6), root_of)
     # Not even the system's memory may show it: another process would take it for durable.
     assert size_in(mark.path) == 5
-    mark.advance(6, root_of(6))
+    mark.advance(6, root_of(6), root_of)
     assert size_in(mark.path) == 6
 
 
 def test_a_mark_of_another_process_is_written_again_before_it_is_relied_on(
     mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    HighWaterMark(mark.path, origin=ORIGIN).advance(8, root_of(8))
+    HighWaterMark(mark.path, origin=ORIGIN).advance(8, root_of(8), root_of)
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
-    mark.advance(6, root_of(6))
+    mark.advance(6, root_of(6), root_of)
     assert len(synced) == 1
-    mark.advance(7, root_of(7))
+    mark.advance(7, root_of(7), root_of)
     assert len(synced) == 1, "what this process has put on disk itself needs no second time"
 
 
@@ -289,14 +309,14 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 mark = HighWaterMark(Path(sys.argv[1]), origin="log.test/marchamo")
 mark.adopt(8, sha256(b"8").digest())
-mark.advance(9, sha256(b"9").digest())
+mark.advance(9, sha256(b"9").digest(), lambda size: sha256(b"%d" % size).digest())
 """
 
 
 def test_threads_share_a_mark(mark: HighWaterMark) -> None:
     def work(first: int) -> None:
         for size in range(first, 400, 8):
-            mark.advance(size, root_of(size))
+            mark.advance(size, root_of(size), root_of)
             assert size_in(mark.path) >= size
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(1, 9)]
@@ -311,7 +331,7 @@ def _advance_many(path: Path, seed: int, done: Any) -> None:
     mark = HighWaterMark(path, origin=ORIGIN)
     sizes = sorted(random.Random(seed).sample(range(1, 5_000), 300))  # noqa: S311 -- the same on each run
     for size in sizes:
-        mark.advance(size, root_of(size))
+        mark.advance(size, root_of(size), root_of)
         if size_in(path) < size:
             done.put(f"{size} was acknowledged and is not in the file")
     done.put(sizes[-1])
@@ -332,13 +352,13 @@ def test_processes_share_a_mark(mark: HighWaterMark) -> None:
 
 
 def test_a_fork_takes_a_lock_of_its_own(mark: HighWaterMark) -> None:
-    mark.advance(1, root_of(1))
+    mark.advance(1, root_of(1), root_of)
     with mark._locked():
         child = os.fork()
         if child == 0:
             try:
                 signal.alarm(20)
-                mark.advance(2, root_of(2))
+                mark.advance(2, root_of(2), root_of)
             finally:
                 os._exit(0)
         time.sleep(0.2)
@@ -353,8 +373,8 @@ def test_a_lock_that_is_never_given_back_is_an_error_after_a_while(
     monkeypatch.setattr(high_water, "LOCK_TIMEOUT_S", 0.05)
     other = HighWaterMark(mark.path, origin=ORIGIN)
     with mark._locked(), pytest.raises(LogUnavailable, match="locked"):
-        other.advance(1, root_of(1))
-    other.advance(1, root_of(1))
+        other.advance(1, root_of(1), root_of)
+    other.advance(1, root_of(1), root_of)
 
 
 def test_kill_at_random_moments_never_loses_an_acknowledged_mark(mark: HighWaterMark) -> None:
@@ -369,7 +389,7 @@ def test_kill_at_random_moments_never_loses_an_acknowledged_mark(mark: HighWater
             try:
                 os.write(writable, acknowledged.to_bytes(8, "big"))
                 for size in range(acknowledged + 1, acknowledged + 1_000_000):
-                    mark.advance(size, root_of(size))
+                    mark.advance(size, root_of(size), root_of)
                     os.write(writable, size.to_bytes(8, "big"))
             finally:
                 os._exit(1)

@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import Engine
 
 from ledger.audit import audit
+from ledger.edge import Edge
 from ledger.errors import LogReadOnly, LogUnavailable
 from ledger.log import Log
 from ledger.mark.high_water import HighWaterMark, MarkState
 from ledger.note import NoteSigner
 from ledger.storage.engine import create_database_engine
+from ledger.storage.interface import LogReader
 from ledger.storage.sql import SqlLogStorage, SqlWriter
 from tests.databases import Databases
 from tests.log_builders import ORIGIN, Clock, new_entry, prepare_log_database
@@ -152,7 +154,7 @@ def test_a_log_that_was_forked_without_its_mark_is_another_history(
     shutil.copy(mark.path, other)
     reopen().append(new_entry(1))
     theirs = HighWaterMark(other, origin=ORIGIN)
-    theirs.advance(2, bytes(32))
+    theirs.advance(2, bytes(32), reopen().root_at)
     for size in (2, 3):
         log = Log.open(engine, origin=ORIGIN, signer=signer, high_water=HighWaterMark(other, origin=ORIGIN))
         assert state(log) is MarkState.CONTRADICTS
@@ -274,3 +276,24 @@ def test_two_processes_with_one_mark_go_on_together(
     assert not failures
     assert marked(mark) == logs[0].head()[0] == 160
     assert [state(log) for log in logs] == [MarkState.OK] * 2
+
+
+def test_a_group_of_one_process_reads_no_root_again(
+    reopen: Open, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = reopen()
+    log.append_many([new_entry(number) for number in range(300)])
+    read: list[int] = []
+    real = Edge.root_at
+
+    def counted(edge: Edge, size: int, reader: LogReader) -> bytes:
+        read.append(size)
+        return real(edge, size, reader)
+
+    monkeypatch.setattr(Edge, "root_at", counted)
+    for number in range(300, 600):
+        log.append(new_entry(number))
+    assert read == []
+    mark.adopt(290, log.root_at(290))
+    log.append(new_entry(600))
+    assert read == [290], "a mark that is not known is compared, once"

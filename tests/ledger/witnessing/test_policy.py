@@ -116,7 +116,7 @@ def test_keys_of_ml_dsa_are_read_for_logs_and_witnesses() -> None:
     [
         ("", "must end in a newline"),
         ("quorum none", "must end in a newline"),
-        ("\n", "has a quorum line"),
+        ("\n", "has no quorum line"),
         ("quorum none\nquorum none\n", "line 2: a policy has only one quorum line"),
         ("quorum A\n", "line 1: the quorum A is not defined"),
         (f"quorum A\nwitness A {VKEYS[0]}\n", "line 1: the quorum A is not defined"),
