@@ -43,6 +43,10 @@ class BrokenLine:
         """Give a context in which the line is cut once, at the client's `piece`-th piece (from 1), delivered or not."""
         return Cut(self, lambda number, _: number == piece, delivered=delivered)
 
+    def cut_at_commit(self, *, delivered: bool) -> Cut:
+        """Give a context in which the line is cut once, at the piece that commits, delivered or not."""
+        return Cut(self, lambda _, piece: COMMIT in piece, delivered=delivered)
+
     def cut_when(self, says: Callable[[bytes], bool], *, then: Callable[[], None]) -> Cut:
         """Give a context in which the line is cut once, after the delivery of a piece of which `says` is true.
 
