@@ -54,7 +54,6 @@ def test_a_line_cut_at_any_message_leaves_the_truth_and_a_log_that_goes_on(
             assert recorded, "a connection is tried before it is used, and a dead one is replaced"
         else:
             assert recorded == (delivered and COMMIT in cut.piece)
-        hit_commit = hit_commit or COMMIT in cut.piece
     assert piece > 8, "so few messages can not be a write"
     # A socket splits a long write as it likes, so the count may pass the commit by: it is cut once more by name.
     cut = line.cut_at_commit(delivered=delivered)
