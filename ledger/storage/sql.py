@@ -150,7 +150,7 @@ class SqlReader:
                 found.update(find(_FIND_TAGS[places], [*part, *[part[0]] * (places - len(part))]))
             return found
         rows = self._driver_connection.execute(
-            'SELECT tag, "index" FROM ledger_tags WHERE tag = ANY(%s)', (list(tags),), binary=True
+            'SELECT tag, "index" FROM ledger_tags WHERE tag = ANY(%b)', (list(tags),), binary=True
         )
         return dict(rows.fetchall())
 
