@@ -64,8 +64,7 @@ class Leaf:
             raise FormatError(f"a leaf has {MIN_LEAF_SIZE} bytes and {TAG_SIZE} for each further tag, not {len(data)}")
         if data[0] != LEAF_VERSION:
             raise FormatError(f"leaf version {data[0]} is not known here")
-        tags = tuple(data[at : at + TAG_SIZE] for at in range(65, len(data), TAG_SIZE))
-        return cls(data[1:33], data[33:65], tags)
+        return cls(data[1:33], data[33:65], tuple(split_tags(data[65:])))
 
     def hash(self) -> bytes:
         """Give the RFC 6962 leaf hash."""
@@ -103,6 +102,11 @@ def body_start(kind: str, statement: bytes, key_id: str) -> bytes:
 def body_end(subjects: Iterable[tuple[str, int]]) -> bytes:
     """Give the rest of a body: its subjects (base64) in ascending order, each with the number of the entry."""
     return ",".join([f'["{subject}",{sequence}]' for subject, sequence in subjects]).encode("ascii") + b"]}"
+
+
+def split_tags(data: bytes) -> list[bytes]:
+    """Split what stands behind the commitment of a leaf into its tags."""
+    return [data[at : at + TAG_SIZE] for at in range(0, len(data), TAG_SIZE)]
 
 
 def subject_tag(subject: bytes, sequence: int) -> bytes:

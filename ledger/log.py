@@ -19,13 +19,7 @@ from typing import Generic, TypeVar, overload
 from sqlalchemy import Connection, Engine
 
 from ledger.checkpoint import SignedCheckpoint, open_checkpoint
-from ledger.committer import (
-    MAX_ENTRIES_A_CALL,
-    PUBLISH_INTERVAL_MS,
-    Committer,
-    Outcome,
-    Submission,
-)
+from ledger.committer import MAX_ENTRIES_A_CALL, PUBLISH_INTERVAL_MS, Committer
 from ledger.edge import TILE_BYTES, TILE_WIDTH, Edge, chained_leaves
 from ledger.errors import EntryNotFound, ForkDetected, LogKeyError, LogUnavailable, StorageError
 from ledger.keys.entries import KeyEntry, LogKeyHistory
@@ -40,6 +34,7 @@ from ledger.proof import format_proof
 from ledger.storage.interface import EntryRow, LogStorage
 from ledger.storage.sql import SqlLogStorage
 from ledger.subjects import Counts
+from ledger.submission import Outcome, Submission
 from ledger.tiles import LOG_HEIGHT, consistency_path, format_entry_bundle, inclusion_path, tree_root
 
 __all__ = ["Appended", "Log", "NewEntry", "StoredEntry"]

@@ -11,16 +11,16 @@ from hashlib import sha256
 from sqlalchemy import Connection, func, select
 
 from ledger.audit.report import AuditReport, FaultCode
-from ledger.committer import statement_key
 from ledger.edge import TILE_BYTES, TILE_WIDTH, chain_hashes
 from ledger.errors import FormatError, LedgerError
-from ledger.leaf import TAG_SIZE, Body, subject_tag
+from ledger.leaf import Body, split_tags, subject_tag
 from ledger.merkle import HASH_SIZE
 from ledger.own import OwnKind
 from ledger.statement import read_unverified
 from ledger.storage.interface import EntryRow, LogReader
 from ledger.storage.sql import SqlReader
 from ledger.storage.tables import ledger_entries, ledger_erasures, ledger_tiles
+from ledger.submission import statement_key
 from ledger.tiles import tile_path
 
 # The canonical body in one regular expression, which is ten times as fast as parsing it. Whatever does not match goes
@@ -61,7 +61,7 @@ def check_bodies(reader: LogReader, rows: Sequence[EntryRow], report: AuditRepor
     for row in rows:
         if row.salt is None:
             contents.append(row.body)
-            tagged.append(_Tagged(row.entry, (), _tags_in(row.body)))
+            tagged.append(_Tagged(row.entry, (), split_tags(row.body[HASH_SIZE:])))
             continue
         commitment = sha256(row.salt + row.body).digest()
         try:
@@ -218,11 +218,6 @@ def _read_body(data: bytes) -> tuple[bytes, Sequence[tuple[bytes, int]]]:
         return body.statement, body.subjects
     statement, subject, sequence = match.groups()
     return statement, ((a2b_base64(subject), int(sequence)),)
-
-
-def _tags_in(content: bytes) -> list[bytes]:
-    """Give the tags behind the commitment in what is left of an erased entry."""
-    return [content[at : at + TAG_SIZE] for at in range(HASH_SIZE, len(content), TAG_SIZE)]
 
 
 def _entry(index: int) -> str:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from ledger.committer import statement_key
 from ledger.errors import EntryNotFound, FormatError, LogUnavailable, StorageError
 from ledger.leaf import subject_tag
 from ledger.log import Log, NewEntry
@@ -18,6 +17,7 @@ from ledger.merkle import verify_consistency
 from ledger.note import NoteSigner
 from ledger.proof import parse_proof, verify_leaf_proof
 from ledger.storage.engine import begin_write
+from ledger.submission import statement_key
 from ledger.tiles import parse_entry_bundle
 from tests.log_builders import ORIGIN, Clock, facts, new_entry
 
