@@ -10,7 +10,7 @@ from ledger.errors import ForkDetected, LogUnavailable, StorageError
 from ledger.leaf import Body, body_end, split_tags, subject_tag
 from ledger.merkle import HASH_SIZE
 from ledger.storage.interface import EntryRow, LogWriter, TagRow
-from ledger.subjects import Counts
+from ledger.subjects import Counts, Found
 from ledger.submission import Apply, Outcome, Submission
 
 
@@ -35,12 +35,12 @@ def collect(writer: LogWriter, group: Sequence[Submission], base: int, remembere
     """Decide the index of each entry, run what its caller wants done with it, and build the rows."""
     subjects = {subject for ticket in group for entry in ticket.entries for subject in entry.subjects}
     recorded = find_recorded(writer, group, base)
-    counts = remembered.look_up(subjects, writer.find_tags)
+    found = remembered.look_up(subjects, writer.find_tags)
     additions = Group(
         base=base,
         known={statement: row.entry for statement, row in recorded.items()},
-        counts=counts,
-        doubtful=_doubtful(writer, counts, base),
+        counts={subject: one.count for subject, one in found.items()},
+        doubtful=_doubtful(writer, found, base),
     )
     if any(ticket.apply for ticket in group):
         writer.keep()
@@ -112,25 +112,24 @@ def find_recorded(writer: LogWriter, group: Sequence[Submission], size: int) -> 
     return found
 
 
-def _doubtful(writer: LogWriter, counts: Mapping[bytes, int], size: int) -> frozenset[bytes]:
+def _doubtful(writer: LogWriter, found: Mapping[bytes, Found], size: int) -> frozenset[bytes]:
     """Give the subjects whose last tag is filed under an entry that does not bear it.
 
     Whoever may add a tag to the database could else have a later entry counted past it, and left out of every answer.
     """
-    last = {subject_tag(subject, count - 1): subject for subject, count in counts.items() if count}
-    if not last:
-        return frozenset()
-    filed = writer.find_tags(list(last))
+    filed = {subject: one.last for subject, one in found.items() if one.last is not None}
     if any(index >= size for index in filed.values()) and (head := writer.head()) and head.size > size:
         raise ForkDetected(
             f"another writer extended the log beyond size {size} while this one held its lock",
             fix="Look for a second service that writes to this database without the log's lock.",
         )
     rows = {row.entry: row for row in writer.entries_at(sorted({index for index in filed.values() if index < size}))}
-    borne = {
-        tag for tag, index in filed.items() if index in rows and tag in split_tags(rows[index].content()[HASH_SIZE:])
-    }
-    return frozenset(subject for tag, subject in last.items() if tag not in borne)
+    return frozenset(
+        subject
+        for subject, index in filed.items()
+        if index not in rows
+        or subject_tag(subject, found[subject].count - 1) not in split_tags(rows[index].content()[HASH_SIZE:])
+    )
 
 
 def _wrongly_filed() -> StorageError:

@@ -292,7 +292,7 @@ class Log:
     def entries_of(self, subject: bytes) -> list[int]:
         """Give the indexes of all entries about a subject (32 bytes), in order."""
         with self._storage.reading() as reader:
-            count = Counts().look_up([subject], reader.find_tags)[subject]
+            count = Counts().look_up([subject], reader.find_tags)[subject].count
             found = reader.find_tags([subject_tag(subject, number) for number in range(count)])
         return sorted(found.values())
 
