@@ -5,7 +5,6 @@ time of the machine, printed beside the figures, is its floor: a group takes two
 high-water mark. Statements are of a usual length (420 bytes) and each is about a subject of its own.
 """
 
-import argparse
 import itertools
 import random
 import subprocess
@@ -15,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from ledger.merkle import verify_inclusion
 from ledger.note import NoteSigner
 from ledger.storage.engine import begin_write, create_database_engine
 from ledger.storage.tables import create_schema
-from loadtests import machine, servers
-from loadtests.figures import Engine, Figure, at_least, at_most, number
+from loadtests import command
+from loadtests.figures import Engine, Figure, at_least, at_most
 
 ORIGIN = "bench.invalid/log"
 STATEMENT = b"e30." + b"A" * 400 + b"%012x.c2ln"
@@ -201,28 +200,5 @@ def _p99(values: list[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)]
 
 
-def main() -> int:
-    """Measure both engines and print; 1 when a goal was missed."""
-    parser = argparse.ArgumentParser(description="Measure the log.")
-    parser.add_argument("--quick", action="store_true", help="toy numbers, to see that it runs")
-    parser.add_argument("--entries", type=int, help="size of the log for proofs, audit and room; 300,000 by default")
-    parser.add_argument("--engine", choices=[Engine.SQLITE, Engine.POSTGRESQL], help="one of both only")
-    arguments = parser.parse_args()
-    scale = QUICK if arguments.quick else FULL
-    if arguments.entries:
-        scale = replace(scale, entries=arguments.entries)
-    engines = [Engine(arguments.engine)] if arguments.engine else [Engine.SQLITE, Engine.POSTGRESQL]
-    here = machine.describe()
-    print(f"fsync median {here.fsync_ms_median} ms, p99 {here.fsync_ms_p99} ms")
-    missed = False
-    with servers.databases() as fresh:
-        for engine in engines:
-            for figure in measure(engine, fresh[engine], scale, lambda _: None):
-                goal = "" if figure.goal is None else f"  (goal {figure.goal}{'' if figure.met else ', MISSED'})"
-                print(f"{engine:11} {figure.what}: {number(figure.value)} {figure.unit}{goal}")
-                missed = missed or not figure.met
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run("the log", measure, quick=QUICK, full=FULL))

@@ -3,12 +3,11 @@
 ``python -m loadtests.map_bench [--quick] [--entries N] [--engine E]``. Every subject has three entries.
 """
 
-import argparse
 import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 
@@ -22,8 +21,8 @@ from ledger.note import NoteSigner
 from ledger.own import StatementSigner
 from ledger.storage.engine import begin_write, create_database_engine
 from ledger.storage.tables import create_schema
-from loadtests import machine, servers
-from loadtests.figures import Engine, Figure, at_most, number
+from loadtests import command
+from loadtests.figures import Engine, Figure, at_most
 
 ORIGIN = "bench.invalid/log"
 MAP_KEY_ID = "bench-statement"
@@ -120,28 +119,5 @@ def _quantile(values: list[float], part: float) -> float:
     return sorted(values)[int(len(values) * part)]
 
 
-def main() -> int:
-    """Measure both engines and print; 1 when a goal was missed."""
-    parser = argparse.ArgumentParser(description="Measure the subject map.")
-    parser.add_argument("--quick", action="store_true", help="toy numbers, to see that it runs")
-    parser.add_argument("--entries", type=int, help="size of the log; 300,000 by default")
-    parser.add_argument("--engine", choices=[Engine.SQLITE, Engine.POSTGRESQL], help="one of both only")
-    arguments = parser.parse_args()
-    scale = QUICK if arguments.quick else FULL
-    if arguments.entries:
-        scale = replace(scale, entries=arguments.entries)
-    engines = [Engine(arguments.engine)] if arguments.engine else [Engine.SQLITE, Engine.POSTGRESQL]
-    here = machine.describe()
-    print(f"fsync median {here.fsync_ms_median} ms, p99 {here.fsync_ms_p99} ms")
-    missed = False
-    with servers.databases() as fresh:
-        for engine in engines:
-            for figure in measure(engine, fresh[engine], scale, lambda _: None):
-                goal = "" if figure.goal is None else f"  (goal {figure.goal}{'' if figure.met else ', MISSED'})"
-                print(f"{engine:11} {figure.what}: {number(figure.value)} {figure.unit}{goal}")
-                missed = missed or not figure.met
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run("the subject map", measure, quick=QUICK, full=FULL))
