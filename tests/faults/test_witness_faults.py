@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -71,12 +71,13 @@ def served(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait_until_gone(port: int) -> None:
     end = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < end:
-        try:
-            HttpTransport().get(f"http://127.0.0.1:{port}/")
-        except TransportError:
-            return
-        time.sleep(0.05)
+    with closing(HttpTransport()) as transport:
+        while time.monotonic() < end:
+            try:
+                transport.get(f"http://127.0.0.1:{port}/")
+            except TransportError:
+                return
+            time.sleep(0.05)
     raise AssertionError("something still answers on the port of a witness that was stopped")
 
 
