@@ -16,7 +16,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
     """
-    from app import accounts, facts, portal, registry, transparency, verification  # noqa: PLC0415
+    from app import access, accounts, facts, portal, registry, transparency, verification  # noqa: PLC0415
     from app.core import authorisation, csrf, database, health, http, i18n, logging  # noqa: PLC0415
     from app.core.api import make_api  # noqa: PLC0415
     from app.core.application import Application  # noqa: PLC0415
@@ -33,14 +33,14 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     http.install(app)
     i18n.install(app)
-    app.before_request(accounts.identify)
+    app.before_request(access.identify)
     app.before_request(authorisation.enforce)
     csrf.install(app)
     app.teardown_appcontext(database.close_request_session)
 
     app.register_blueprint(health.blueprint)
     api = make_api(app)
-    for feature in (accounts, facts, registry, transparency, verification, portal):
+    for feature in (accounts, access, facts, registry, transparency, verification, portal):
         feature.install(app, api)
     http.wrap(app, trust_proxy=settings.trust_proxy)
     return app

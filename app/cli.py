@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = {
     # command: (module, attribute, short help); loaded when used, so that `marchamo scan` starts without a web framework
-    "account": ("app.accounts.cli", "account", "Organisations, administrators, rights and API keys."),
+    "account": ("app.access.cli", "account", "Organisations, administrators, rights and API keys."),
     "backup": ("app.core.backup_cli", "backup", "Copy the registry while it is in use, or check a copy."),
     "restore": ("app.core.backup_cli", "restore", "Put a copy back into an empty database."),
     "batch": ("app.registry.cli", "batch", "Commission batches, import files, print labels."),
@@ -149,6 +149,7 @@ def worker() -> None:
     from app import server
     from app.core import logging
     from app.core.bootstrap import open_services
+    from app.core.mail import mail_being_sent
     from app.facts.service import regular_commitments
     from app.registry.jobs import job_handlers, sweep
     from app.transparency.auditing import regular_audits
@@ -156,7 +157,7 @@ def worker() -> None:
     logging.configure()
     services = open_services(Settings.from_environment())
     sweep(services)
-    with regular_audits(services), regular_commitments(services):
+    with regular_audits(services), regular_commitments(services), mail_being_sent(services):
         server.run_worker(services, job_handlers(services))
 
 

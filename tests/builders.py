@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts import secrets as account_secrets
+from app.access import service as access
+from app.accounts import passwords as account_passwords
 from app.accounts import service as accounts
 from app.accounts.models import MembershipRow, PersonRow
 from app.accounts.vocabulary import OrganisationKind, RightKind
@@ -48,7 +49,7 @@ KIND_OF_ROLE = {
 
 @cache
 def _password_hash() -> str:
-    return account_secrets.hash_password(PASSWORD)
+    return account_passwords.hash_password(PASSWORD)
 
 
 def gtin(item: int = 1, *, prefix: str = PREFIX) -> str:
@@ -135,7 +136,7 @@ def api_key(
     if role is Role.PLATFORM_ADMINISTRATOR:
         organisation = make_registry(services)
     organisation = organisation or make_approved(services, kind=KIND_OF_ROLE.get(role, OrganisationKind.FIRM))
-    _, secret = accounts.create_api_key(
+    _, secret = access.create_api_key(
         services,
         principal=Principal(organisation_id=organisation.id, role=Role.OWNER, person_id=1),
         name=f"test {role}",
@@ -177,7 +178,7 @@ def owner_email(services: Services, organisation: accounts.Organisation) -> str:
 
 def signed_in(client: FlaskClient, services: Services, email: str) -> FlaskClient:
     """The client with a browser session of this person."""
-    token = accounts.sign_in(services, email=email, password=PASSWORD, remote_address="127.0.0.1")
+    token = access.sign_in(services, email=email, password=PASSWORD, remote_address="127.0.0.1")
     with client.session_transaction() as session:
         session["token"] = token
     return client

@@ -1,12 +1,9 @@
-"""Organisations, their people, rights, keys and machines: who may speak for whom."""
+"""Organisations, their people, rights and keys: who may speak for whom."""
 
 from flask import Flask
 
-from app.accounts.identity import identify, remembered_principal
 from app.core.errors import NotSignedIn
 from app.core.http import ProblemApi
-
-__all__ = ["identify", "install", "remembered_principal"]
 
 
 def install(app: Flask, api: ProblemApi) -> None:

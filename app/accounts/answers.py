@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.accounts.service.records import issuers_of
-from app.accounts.values import ApiKey, KeyRecord, Organisation, Right
+from app.accounts.values import KeyRecord, Organisation, Right
 from app.core.clock import to_iso
 from ledger.strict import encode_base64
 
@@ -53,20 +53,6 @@ def _right(right: Right, issuers: dict[int, str]) -> dict[str, Any]:
         "status": right.status.value,
         "decision_reason": right.decision_reason,
         "log_index": right.log_index,
-    }
-
-
-def api_key_answer(key: ApiKey) -> dict[str, Any]:
-    """One API key without its secret."""
-    return {
-        "prefix": key.prefix,
-        "name": key.name,
-        "role": key.role.value,
-        "scopes": None if key.scopes is None else sorted(key.scopes),
-        "created_by": key.created_by,
-        "created_at": to_iso(key.created_at),
-        "expires_at": to_iso(key.expires_at),
-        "revoked_at": _time(key.revoked_at),
     }
 
 

@@ -5,12 +5,11 @@ from typing import Any
 from flask import request
 
 from app.accounts import schemas, service
-from app.accounts.answers import api_key_answer, key_answer, organisation_answer, right_answer, right_answers
+from app.accounts.answers import key_answer, organisation_answer, right_answer, right_answers
 from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightKind
 from app.core.api import Blueprint
 from app.core.authorisation import (
     Permission,
-    Role,
     current_organisation_id,
     current_principal,
     public,
@@ -21,7 +20,7 @@ from app.core.database import request_session
 from app.core.services import services
 
 blueprint = Blueprint(
-    "accounts", __name__, url_prefix="/v1", description="Organisations, issuing rights, keys and API keys"
+    "accounts", __name__, url_prefix="/v1", description="Organisations, issuing rights and signing keys"
 )
 
 Answer = dict[str, Any]
@@ -61,7 +60,7 @@ def own_organisation() -> Answer:
 
 
 @blueprint.route("/organisation/members", methods=["GET"])
-@requires(Permission.ORGANISATION_MANAGE)
+@requires(Permission.MEMBER_MANAGE)
 @blueprint.response(200, schemas.MemberListSchema)
 def list_members() -> Answer:
     """People of the caller's organisation."""
@@ -177,41 +176,6 @@ def revoke_right(entry: dict[str, Any], reference: str) -> Answer:
     return right_answer(request_session(), right)
 
 
-@blueprint.route("/api-keys", methods=["GET"])
-@requires(Permission.ORGANISATION_MANAGE)
-@blueprint.response(200, schemas.ApiKeyListSchema)
-def list_api_keys() -> Answer:
-    """API keys of the caller's organisation."""
-    keys = service.list_api_keys(request_session(), organisation_id=current_organisation_id())
-    return {"items": [api_key_answer(key) for key in keys]}
-
-
-@blueprint.route("/api-keys", methods=["POST"])
-@requires(Permission.ORGANISATION_MANAGE)
-@blueprint.arguments(schemas.ApiKeyRequestSchema)
-@blueprint.response(201, schemas.NewApiKeySchema)
-def create_api_key(entry: dict[str, Any]) -> Answer:
-    """Make an API key. Its secret is shown in this answer and never again."""
-    scopes = entry["scopes"]
-    key, secret = service.create_api_key(
-        services(),
-        principal=current_principal(),
-        name=entry["name"],
-        role=Role(entry["role"]),
-        scopes=None if scopes is None else frozenset(Permission(word) for word in scopes),
-        days=entry["days"],
-    )
-    return api_key_answer(key) | {"secret": secret}
-
-
-@blueprint.route("/api-keys/<prefix>", methods=["DELETE"])
-@requires(Permission.ORGANISATION_MANAGE)
-@blueprint.response(200, schemas.ApiKeySchema)
-def revoke_api_key(prefix: str) -> Answer:
-    """End an API key; other server processes may accept it for five seconds more."""
-    return api_key_answer(service.revoke_api_key(services(), organisation_id=current_organisation_id(), prefix=prefix))
-
-
 @blueprint.route("/keys", methods=["GET"])
 @requires(Permission.ORGANISATION_READ)
 @blueprint.response(200, schemas.KeyListSchema)
@@ -222,7 +186,7 @@ def list_keys() -> Answer:
 
 
 @blueprint.route("/keys/<int(max=4294967295):key_id>/rotation", methods=["POST"])
-@requires(Permission.ORGANISATION_MANAGE)
+@requires(Permission.KEY_MANAGE)
 @blueprint.response(201, schemas.KeySchema)
 def rotate_key(key_id: int) -> Answer:
     """Register a successor that signs from now on; the old key stays valid for what it signed."""
@@ -230,7 +194,7 @@ def rotate_key(key_id: int) -> Answer:
 
 
 @blueprint.route("/keys/<int(max=4294967295):key_id>/revocation", methods=["POST"])
-@requires(Permission.ORGANISATION_MANAGE)
+@requires(Permission.KEY_MANAGE)
 @blueprint.arguments(schemas.ReasonSchema)
 @blueprint.response(200, schemas.KeySchema)
 def revoke_key(entry: dict[str, Any], key_id: int) -> Answer:

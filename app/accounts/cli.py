@@ -26,7 +26,7 @@ COMMAND_LINE = Principal(
 """Who decides when a command does: records say ``person:0``."""
 
 
-def _with_services(command: Callable[..., None]) -> Callable[..., None]:
+def with_services(command: Callable[..., None]) -> Callable[..., None]:
     """Open the database for the command and close it afterwards."""
 
     @wraps(command)
@@ -49,7 +49,7 @@ def account() -> None:
 @click.option("--email", required=True)
 @click.option("--name", required=True, help="Name of the person.")
 @click.password_option(help="Asked for when it is not given; do not leave it in the shell's history.")
-@_with_services
+@with_services
 def administrator(services: Services, *, email: str, name: str, password: str) -> None:
     """Add an administrator of the registry."""
     registry = service.create_platform_administrator(services, email=email, password=password, name=name)
@@ -58,7 +58,7 @@ def administrator(services: Services, *, email: str, name: str, password: str) -
 
 @account.command("list")
 @click.option("--status", type=click.Choice([status.value for status in OrganisationStatus]))
-@_with_services
+@with_services
 def list_command(services: Services, *, status: str | None) -> None:
     """List organisations in order of arrival."""
     table = Table("issuer", "name", "country", "kind", "status", "since")
@@ -81,7 +81,7 @@ def list_command(services: Services, *, status: str | None) -> None:
 @click.argument("issuer")
 @click.argument("decision", type=click.Choice(["approve", "refuse"]))
 @click.option("--reason", required=True)
-@_with_services
+@with_services
 def decide(services: Services, *, issuer: str, decision: str, reason: str) -> None:
     """Decide on an organisation."""
     use_case = service.approve_organisation if decision == "approve" else service.refuse_organisation
@@ -90,7 +90,7 @@ def decide(services: Services, *, issuer: str, decision: str, reason: str) -> No
 
 
 @account.command()
-@_with_services
+@with_services
 def requests(services: Services) -> None:
     """List requests for issuing rights that wait for a decision."""
     table = Table("reference", "organisation", "kind", "number", "evidence")
@@ -105,7 +105,7 @@ def requests(services: Services) -> None:
 @click.argument("decision", type=click.Choice(["approve", "refuse"]))
 @click.option("--reason", required=True)
 @click.option("--quota", type=click.IntRange(min=1), help="Largest number of units.")
-@_with_services
+@with_services
 def decide_right(services: Services, *, reference: str, decision: str, reason: str, quota: int | None) -> None:
     """Decide on an issuing right."""
     approve = decision == "approve"
@@ -113,19 +113,3 @@ def decide_right(services: Services, *, reference: str, decision: str, reason: s
         services, reference=reference, approve=approve, reason=reason, decided_by=COMMAND_LINE, quota=quota
     )
     click.echo(f"{right.value} is {right.status.value}; ledger entry {right.log_index}.")
-
-
-@account.command("api-key")
-@click.argument("issuer")
-@click.option("--name", required=True, help="What the machine is called.")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
-@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True)
-@_with_services
-def api_key(services: Services, *, issuer: str, name: str, role: str, days: int) -> None:
-    """Make an API key for an organisation; the secret is printed once, alone on standard output."""
-    with Session(services.engine) as session:
-        organisation = service.organisation_by_issuer(session, issuer)
-    caller = Principal(organisation_id=organisation.id, role=Role.OWNER, person_id=0)
-    key, secret = service.create_api_key(services, principal=caller, name=name, role=Role(role), scopes=None, days=days)
-    click.echo(f"{key.role.value} of {organisation.name}, until {to_iso(key.expires_at)}:", err=True)
-    click.echo(secret)

@@ -47,46 +47,6 @@ class MembershipRow(Base):
     role: Mapped[str] = mapped_column(String(32))
 
 
-class SignInSessionRow(Base):
-    """A browser that is signed in; only the hash of its token is kept, so that the table opens no door."""
-
-    __tablename__ = "sign_in_sessions"
-
-    token_hash: Mapped[bytes] = mapped_column(Bytes, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"))
-    created_at: Mapped[int] = mapped_column(Milliseconds)
-    expires_at: Mapped[int] = mapped_column(Milliseconds)
-
-
-class AttemptRow(Base):
-    """Attempts of one subject (keyed hash) in its current window: the brake on guessing, shared by all processes."""
-
-    __tablename__ = "attempts"
-
-    subject: Mapped[bytes] = mapped_column(Bytes, primary_key=True)
-    attempts: Mapped[int] = mapped_column()
-    window_ends_at: Mapped[int] = mapped_column(Milliseconds)
-
-
-class ApiKeyRow(Base):
-    """A machine's key: SHA-256 of 32 random bytes, so that a fast look-up is safe."""
-
-    __tablename__ = "api_keys"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    key_hash: Mapped[bytes] = mapped_column(Bytes, unique=True)
-    prefix: Mapped[str] = mapped_column(String(12), unique=True)
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
-    name: Mapped[str] = mapped_column(String(100))
-    role: Mapped[str] = mapped_column(String(32))
-    scopes: Mapped[str | None] = mapped_column(Text)
-    created_by: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[int] = mapped_column(Milliseconds)
-    expires_at: Mapped[int] = mapped_column(Milliseconds)
-    revoked_at: Mapped[int | None] = mapped_column(Milliseconds)
-
-
 class IssuingRightRow(Base):
     """A right to issue codes: a GS1 company prefix, one GTIN, or one GTIN delegated by its owner."""
 
@@ -128,3 +88,16 @@ class OrganisationKeyRow(Base):
     revoked_at: Mapped[int | None] = mapped_column(Milliseconds)
     revoked_index: Mapped[int | None] = mapped_column(BigInteger)
     revocation_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class AdministrativeActRow(Base):
+    """Who gave or took which power, with its ledger position; `details` is a JSON object that names nobody."""
+
+    __tablename__ = "administrative_acts"
+
+    log_index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
+    act: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(64))
+    details: Mapped[str] = mapped_column(Text)
+    at: Mapped[int] = mapped_column(Milliseconds)

@@ -4,7 +4,6 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from app.accounts.service.api_keys import MAX_DAYS
 from app.accounts.vocabulary import (
     KINDS_OPEN_TO_SIGN_UP,
     OrganisationKeyPurpose,
@@ -14,31 +13,33 @@ from app.accounts.vocabulary import (
     RightStatus,
 )
 from app.core.api import StrictSchema
-from app.core.authorisation import Permission, Role
+from app.core.authorisation import Role
 from app.core.i18n import LANGUAGES
 
 MAX_TEXT = 2000
 _WITHOUT_NUL = validate.ContainsNoneOf("\x00", error="A text has no character NUL: databases can not keep it.")
 
 
-def _word(choices: Any, **keywords: Any) -> fields.String:
+def word(choices: Any, **keywords: Any) -> fields.String:
+    """One of the words of a vocabulary."""
     return fields.String(validate=validate.OneOf([str(choice) for choice in choices]), **keywords)
 
 
-def _text(maximum: int, **keywords: Any) -> fields.String:
+def text(maximum: int, **keywords: Any) -> fields.String:
+    """A text of 1 to `maximum` characters."""
     return fields.String(validate=[validate.Length(1, maximum), _WITHOUT_NUL], **keywords)
 
 
 class SignUpSchema(StrictSchema):
     """An organisation that asks to join, and the person who becomes its owner."""
 
-    name = _text(200, required=True, metadata={"description": "name of the organisation"})
+    name = text(200, required=True, metadata={"description": "name of the organisation"})
     country = fields.String(required=True, validate=validate.Regexp(r"^[A-Z]{2}\Z"), metadata={"example": "MX"})
-    kind = _word(KINDS_OPEN_TO_SIGN_UP, required=True)
-    person_name = _text(200, required=True)
-    email = _text(254, required=True)
+    kind = word(KINDS_OPEN_TO_SIGN_UP, required=True)
+    person_name = text(200, required=True)
+    email = text(254, required=True)
     password = fields.String(required=True, load_only=True, validate=validate.Length(12, 200))
-    locale = _word(LANGUAGES, load_default="en")
+    locale = word(LANGUAGES, load_default="en")
 
 
 class OrganisationSchema(StrictSchema):
@@ -47,8 +48,8 @@ class OrganisationSchema(StrictSchema):
     issuer = fields.String()
     name = fields.String()
     country = fields.String()
-    kind = _word(OrganisationKind)
-    status = _word(OrganisationStatus)
+    kind = word(OrganisationKind)
+    status = word(OrganisationStatus)
     created_at = fields.String(metadata={"format": "date-time"})
     decision_reason = fields.String(allow_none=True)
     log_index = fields.Integer(allow_none=True, metadata={"description": "ledger position of the decision"})
@@ -57,7 +58,7 @@ class OrganisationSchema(StrictSchema):
 class OrganisationListQuery(StrictSchema):
     """Which organisations, and which page of them."""
 
-    status = _word(OrganisationStatus)
+    status = word(OrganisationStatus)
     cursor = fields.String(validate=validate.Length(1, 40))
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
@@ -73,14 +74,14 @@ class OrganisationDecisionSchema(StrictSchema):
     """The registry's decision on an organisation."""
 
     decision = fields.String(required=True, validate=validate.OneOf(["approve", "refuse", "suspend"]))
-    reason = _text(MAX_TEXT, required=True)
+    reason = text(MAX_TEXT, required=True)
 
 
 class RightSchema(StrictSchema):
     """A right to issue codes."""
 
     reference = fields.String()
-    kind = _word(RightKind)
+    kind = word(RightKind)
     value = fields.String(metadata={"description": "company prefix or GTIN-14"})
     organisation = fields.String(metadata={"description": "issuer of the holder"})
     granted_by = fields.String(allow_none=True, metadata={"description": "issuer of the owner, for a delegation"})
@@ -89,7 +90,7 @@ class RightSchema(StrictSchema):
     valid_from = fields.String(metadata={"format": "date-time"})
     valid_until = fields.String(allow_none=True, metadata={"format": "date-time"})
     evidence = fields.String()
-    status = _word(RightStatus)
+    status = word(RightStatus)
     decision_reason = fields.String(allow_none=True)
     log_index = fields.Integer(allow_none=True)
 
@@ -104,16 +105,16 @@ class RightRequestSchema(StrictSchema):
     """A company prefix or single GTIN that the registry is asked to enter."""
 
     kind = fields.String(required=True, validate=validate.OneOf([RightKind.PREFIX.value, RightKind.GTIN.value]))
-    value = _text(14, required=True)
-    evidence = _text(MAX_TEXT, required=True, metadata={"description": "what proves the right"})
+    value = text(14, required=True)
+    evidence = text(MAX_TEXT, required=True, metadata={"description": "what proves the right"})
     quota = fields.Integer(allow_none=True, load_default=None, strict=True, validate=validate.Range(1, 10**12))
 
 
 class DelegationSchema(StrictSchema):
     """A maker's right to commission units of the caller's GTIN."""
 
-    gtin = _text(14, required=True)
-    to = _text(12, required=True, metadata={"description": "issuer of the maker"})
+    gtin = text(14, required=True)
+    to = text(12, required=True, metadata={"description": "issuer of the maker"})
     quota = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10**12))
     valid_until = fields.AwareDateTime(required=True, format="iso")
 
@@ -122,7 +123,7 @@ class RightDecisionSchema(StrictSchema):
     """The registry's decision on a right."""
 
     decision = fields.String(required=True, validate=validate.OneOf(["approve", "refuse"]))
-    reason = _text(MAX_TEXT, required=True)
+    reason = text(MAX_TEXT, required=True)
     quota = fields.Integer(allow_none=True, load_default=None, strict=True, validate=validate.Range(1, 10**12))
     valid_until = fields.AwareDateTime(allow_none=True, load_default=None, format="iso")
 
@@ -130,50 +131,14 @@ class RightDecisionSchema(StrictSchema):
 class ReasonSchema(StrictSchema):
     """Why."""
 
-    reason = _text(MAX_TEXT, required=True)
-
-
-class ApiKeySchema(StrictSchema):
-    """A machine's key, without its secret."""
-
-    prefix = fields.String(metadata={"description": "first characters of the secret: the key's name here"})
-    name = fields.String()
-    role = _word(Role)
-    scopes = fields.List(_word(Permission), allow_none=True)
-    created_by = fields.String()
-    created_at = fields.String(metadata={"format": "date-time"})
-    expires_at = fields.String(metadata={"format": "date-time"})
-    revoked_at = fields.String(allow_none=True, metadata={"format": "date-time"})
-
-
-class ApiKeyListSchema(StrictSchema):
-    """API keys."""
-
-    items = fields.List(fields.Nested(ApiKeySchema))
-
-
-class ApiKeyRequestSchema(StrictSchema):
-    """A new machine: its role, narrowed to scopes if there are any."""
-
-    name = _text(100, required=True)
-    role = _word(Role, required=True)
-    scopes = fields.List(
-        _word(Permission), allow_none=True, load_default=None, validate=validate.Length(0, len(Permission))
-    )
-    days = fields.Integer(load_default=90, strict=True, validate=validate.Range(1, MAX_DAYS))
-
-
-class NewApiKeySchema(ApiKeySchema):
-    """The new key with its secret, shown this once."""
-
-    secret = fields.String()
+    reason = text(MAX_TEXT, required=True)
 
 
 class KeySchema(StrictSchema):
     """A public key of an organisation; it counts between the two ledger positions."""
 
     key_id = fields.Integer()
-    purpose = _word(OrganisationKeyPurpose)
+    purpose = word(OrganisationKeyPurpose)
     algorithm = fields.String(dump_default="Ed25519")
     public_key = fields.String(metadata={"description": "32 bytes as base64"})
     holder = fields.String(metadata={"description": "who holds the private key: service"})
@@ -213,7 +178,7 @@ class MemberSchema(StrictSchema):
 
     email = fields.String()
     name = fields.String()
-    role = _word(Role)
+    role = word(Role)
 
 
 class MemberListSchema(StrictSchema):

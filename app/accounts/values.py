@@ -13,7 +13,7 @@ from app.accounts.vocabulary import (
     RightKind,
     RightStatus,
 )
-from app.core.authorisation import Permission, Role
+from app.core.authorisation import Role
 from ledger.statement import STATEMENT_TYPE, sign_statement
 
 
@@ -139,17 +139,3 @@ class Membership:
 
     organisation: Organisation
     role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A machine's key without its secret; `prefix`, the first characters of the secret, is its name on the wire."""
-
-    prefix: str
-    name: str
-    role: Role
-    scopes: frozenset[Permission] | None
-    created_by: str
-    created_at: int
-    expires_at: int
-    revoked_at: int | None

@@ -71,12 +71,25 @@ ROLES_OF_KIND: dict[OrganisationKind, frozenset[Role]] = {
 
 KINDS_OPEN_TO_SIGN_UP = (OrganisationKind.FIRM, OrganisationKind.SHOP, OrganisationKind.AUTHORITY)
 
+WHILE_WAITING = frozenset(
+    {
+        Permission.ACCOUNT_OWN,
+        Permission.ORGANISATION_READ,
+        Permission.ORGANISATION_MANAGE,
+        Permission.MEMBER_MANAGE,
+        Permission.ACT_READ,
+    }
+)
+"""What people may do before the registry has approved their firm: look after their own application."""
+
 _OF_MAKERS = frozenset(
     {
         Permission.PRODUCT_READ,
         Permission.PRODUCT_WRITE,
         Permission.BATCH_READ,
         Permission.BATCH_COMMISSION,
+        Permission.BATCH_RELEASE,
+        Permission.KEY_SIGN,
         Permission.LABEL_PRINT,
         Permission.UNIT_ACTIVATE,
         Permission.UNIT_RECALL,

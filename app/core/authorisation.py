@@ -36,13 +36,23 @@ class Role(StrEnum):
 class Permission(StrEnum):
     """One thing that can be done; API key scopes are made of these words."""
 
+    ACCOUNT_OWN = "account.own"  # the signed-in person's own account, whatever the role
     ORGANISATION_READ = "organisation.read"
-    ORGANISATION_MANAGE = "organisation.manage"  # members, API keys, issuing keys, requests for rights
-    ORGANISATION_APPROVE = "organisation.approve"  # decide on organisations and issuing rights
+    ORGANISATION_MANAGE = "organisation.manage"  # requests for rights, delegations, limits
+    ORGANISATION_APPROVE = "organisation.approve"  # the registry's desk: organisations, issuing rights, lost accounts
+    MEMBER_MANAGE = "member.manage"  # invitations, roles, removals
+    MACHINE_MANAGE = "machine.manage"  # API keys, OAuth clients, certificates, webhooks
+    KEY_MANAGE = "key.manage"  # signing keys: registering, replacing, revoking
+    KEY_SIGN = "key.sign"  # hand in what a key held by the firm has signed
+    DEVICE_ENROL = "device.enrol"  # a device of one's own
+    DEVICE_MANAGE = "device.manage"  # every device of the organisation
+    ACT_READ = "act.read"  # the record of administrative acts
+    ALARM_READ = "alarm.read"  # the registry's security alarms
     PRODUCT_READ = "product.read"
     PRODUCT_WRITE = "product.write"
     BATCH_READ = "batch.read"
     BATCH_COMMISSION = "batch.commission"
+    BATCH_RELEASE = "batch.release"  # as the second person, above the organisation's threshold
     LABEL_PRINT = "label.print"
     UNIT_ACTIVATE = "unit.activate"
     UNIT_SELL = "unit.sell"  # sell, dispense, return, and undo of these
@@ -54,26 +64,65 @@ class Permission(StrEnum):
     JOB_READ = "job.read"
 
 
-P = Permission
-_MAKES = {P.PRODUCT_READ, P.PRODUCT_WRITE, P.BATCH_READ, P.BATCH_COMMISSION, P.LABEL_PRINT, P.UNIT_ACTIVATE, P.JOB_READ}
-_CHECKS = {P.VERIFY_PROFESSIONAL, P.VERIFY_BATCH, P.PROOF_READ, P.JOB_READ}
+_ALL = {Permission.ACCOUNT_OWN, Permission.ORGANISATION_READ}
+_MAKES = {
+    Permission.PRODUCT_READ,
+    Permission.PRODUCT_WRITE,
+    Permission.BATCH_READ,
+    Permission.BATCH_COMMISSION,
+    Permission.BATCH_RELEASE,
+    Permission.LABEL_PRINT,
+    Permission.UNIT_ACTIVATE,
+    Permission.KEY_SIGN,
+    Permission.JOB_READ,
+}
+_CHECKS = {
+    Permission.VERIFY_PROFESSIONAL,
+    Permission.VERIFY_BATCH,
+    Permission.PROOF_READ,
+    Permission.JOB_READ,
+}
+_MANAGES = {
+    Permission.ORGANISATION_MANAGE,
+    Permission.MEMBER_MANAGE,
+    Permission.MACHINE_MANAGE,
+    Permission.KEY_MANAGE,
+    Permission.DEVICE_MANAGE,
+    Permission.ACT_READ,
+}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: frozenset(_MAKES | _CHECKS | {P.ORGANISATION_READ, P.ORGANISATION_MANAGE, P.UNIT_SELL, P.UNIT_RECALL}),
-    Role.OPERATOR: frozenset(_MAKES | _CHECKS | {P.ORGANISATION_READ, P.UNIT_SELL}),
-    Role.RETAILER: frozenset({P.ORGANISATION_READ, P.UNIT_SELL, P.VERIFY_PROFESSIONAL, P.VERIFY_BATCH, P.JOB_READ}),
-    Role.SUPPLIER: frozenset({P.ORGANISATION_READ, P.PRODUCT_READ, P.VERIFY_PROFESSIONAL, P.JOB_READ}),
-    Role.CO_OPERATIVE: frozenset({P.ORGANISATION_READ, P.PRODUCT_READ, P.VERIFY_PROFESSIONAL, P.JOB_READ}),
-    Role.CARRIER: frozenset({P.ORGANISATION_READ, P.VERIFY_PROFESSIONAL, P.VERIFY_BATCH}),
-    Role.CUSTOMS_BROKER: frozenset({P.ORGANISATION_READ, P.VERIFY_PROFESSIONAL, P.VERIFY_BATCH, P.PROOF_READ}),
-    Role.INSPECTOR: frozenset(_CHECKS | {P.ORGANISATION_READ, P.UNIT_DETAIN}),
-    Role.ANALYST: frozenset(_CHECKS | {P.ORGANISATION_READ, P.PRODUCT_READ, P.BATCH_READ}),
-    Role.AUDITOR: frozenset({P.ORGANISATION_READ, P.PRODUCT_READ, P.BATCH_READ, P.PROOF_READ}),
-    Role.CUSTOMS_CLIENT: frozenset(_CHECKS | {P.ORGANISATION_READ}),
+    Role.OWNER: frozenset(
+        _ALL | _MANAGES | _MAKES | _CHECKS | {Permission.DEVICE_ENROL, Permission.UNIT_SELL, Permission.UNIT_RECALL}
+    ),
+    Role.OPERATOR: frozenset(_ALL | _MAKES | _CHECKS | {Permission.DEVICE_ENROL, Permission.UNIT_SELL}),
+    Role.RETAILER: frozenset(
+        _ALL
+        | {
+            Permission.DEVICE_ENROL,
+            Permission.UNIT_SELL,
+            Permission.VERIFY_PROFESSIONAL,
+            Permission.VERIFY_BATCH,
+            Permission.JOB_READ,
+        }
+    ),
+    Role.SUPPLIER: frozenset(_ALL | {Permission.PRODUCT_READ, Permission.VERIFY_PROFESSIONAL, Permission.JOB_READ}),
+    Role.CO_OPERATIVE: frozenset(_ALL | {Permission.PRODUCT_READ, Permission.VERIFY_PROFESSIONAL, Permission.JOB_READ}),
+    Role.CARRIER: frozenset(_ALL | {Permission.DEVICE_ENROL, Permission.VERIFY_PROFESSIONAL, Permission.VERIFY_BATCH}),
+    Role.CUSTOMS_BROKER: frozenset(
+        _ALL | {Permission.VERIFY_PROFESSIONAL, Permission.VERIFY_BATCH, Permission.PROOF_READ}
+    ),
+    Role.INSPECTOR: frozenset(_ALL | _CHECKS | {Permission.DEVICE_ENROL, Permission.UNIT_DETAIN}),
+    Role.ANALYST: frozenset(_ALL | _CHECKS | {Permission.PRODUCT_READ, Permission.BATCH_READ}),
+    Role.AUDITOR: frozenset(
+        _ALL | {Permission.ACT_READ, Permission.PRODUCT_READ, Permission.BATCH_READ, Permission.PROOF_READ}
+    ),
+    Role.CUSTOMS_CLIENT: frozenset(_ALL | _CHECKS),
     Role.PLATFORM_ADMINISTRATOR: frozenset(
-        {P.ORGANISATION_READ, P.ORGANISATION_MANAGE, P.ORGANISATION_APPROVE, P.JOB_READ}
+        _ALL | _MANAGES | {Permission.ORGANISATION_APPROVE, Permission.ALARM_READ, Permission.JOB_READ}
     ),
 }
+"""The one table: what each role may do. What an organisation's kind takes away is in `app.accounts.vocabulary`."""
 
 
 FRAMEWORK_ENDPOINTS = frozenset({"static", "api-docs.openapi_json"})
@@ -82,12 +131,15 @@ FRAMEWORK_ENDPOINTS = frozenset({"static", "api-docs.openapi_json"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller: a person signed in for one organisation, an API key, or nobody in particular."""
+    """The caller: a person signed in for one organisation, a machine, or nobody in particular.
+
+    machine: its stable name for records, such as ``api-key:3``.
+    """
 
     organisation_id: int | None = None
     role: Role | None = None
     person_id: int | None = None
-    api_key_id: int | None = None
+    machine: str | None = None
     permissions: frozenset[Permission] = frozenset()
     name: str = "anonymous"
 
@@ -101,7 +153,7 @@ class Principal:
         """Stable name of the acting party for records: ``person:7``, ``api-key:3`` or ``anonymous``."""
         if self.person_id is not None:
             return f"person:{self.person_id}"
-        return f"api-key:{self.api_key_id}" if self.api_key_id is not None else "anonymous"
+        return self.machine or "anonymous"
 
     def may(self, permission: Permission) -> bool:
         """Whether the table (and, for an API key, its scopes) allows `permission`."""

@@ -20,3 +20,8 @@ def from_datetime(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError("a time needs its offset from UTC")
     return int(moment.timestamp() * 1000)
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)

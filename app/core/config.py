@@ -49,8 +49,30 @@ class Settings:
     port: int = _setting(8000, "port the server listens on")
     workers: int = _setting(2, "server processes")
     key_encryption_key: bytes = _setting(b"", "32 bytes as base64; empty means the file kek in data_dir", secret=True)
+    kek_file: str = _setting("", "file with the 32 bytes of that key; empty means kek in data_dir")
+    kek_uri: str = _setting(
+        "",
+        "PKCS#11 URI (RFC 7512) of an AES key that unwraps the file's content; needs the extra hsm",
+        holds_password=True,
+    )
     scan_durability: str = _setting("power", "a recorded scan survives a killed process (kill) or a power cut (power)")
     trust_proxy: bool = _setting(False, "believe X-Forwarded-* of one reverse proxy in front")
+    client_certificate_header: str = _setting(
+        "", "header in which a trusted proxy hands on the client's certificate (RFC 9440: Client-Cert); empty means off"
+    )
+    hsts_seconds: int = _setting(0, "seconds for which browsers come by HTTPS only (RFC 6797); 0 for no such promise")
+    mail_server: str = _setting(
+        "",
+        "smtp://, smtp+starttls:// or smtps://[user:password@]host[:port]; empty: into mail in data_dir",
+        holds_password=True,
+    )
+    mail_from: str = _setting("", "sender of messages; empty means registry@ and the host of public_url")
+    second_factor_roles: tuple[str, ...] = _setting(
+        ("platform_administrator", "inspector"), "roles that a password alone does not open, separated by commas"
+    )
+    device_lease_days: int = _setting(30, "days after which a device that was not heard of has to be enrolled again")
+    scan_retention_days: int = _setting(730, "days after which scans lose device, address and exact place")
+    webhook_private: bool = _setting(False, "allow webhooks to private and loopback addresses: for tests only")
     audit_sample_minutes: int = _setting(10, "minutes between audits of ledger entries drawn by lot; 0 for none")
     audit_since_hours: int = _setting(24, "hours between audits of all that is new in the ledger; 0 for none")
     rate_limits: bool = _setting(True, "limit requests of anonymous callers and sign-in attempts")
@@ -69,6 +91,11 @@ class Settings:
     def effective_high_water_file(self) -> Path:
         """The file with the high-water mark; it must not go back together with the database."""
         return Path(self.high_water_file) if self.high_water_file else self.data_dir / "high-water"
+
+    @property
+    def effective_mail_from(self) -> str:
+        """The sender of messages."""
+        return self.mail_from or f"{self.registry_name} <registry@{urlsplit(self.public_url).hostname}>"
 
     @property
     def scans_dir(self) -> Path:
@@ -118,6 +145,9 @@ class Settings:
             raise SettingsError(f"{PREFIX}KEY_ENCRYPTION_KEY must be 32 bytes in base64")
         if not 1 <= self.workers <= 256:
             raise SettingsError(f"{PREFIX}WORKERS must lie between 1 and 256")
+        if self.mail_server and urlsplit(self.mail_server).scheme not in ("smtp", "smtp+starttls", "smtps"):
+            # The address is not repeated: it may hold a password.
+            raise SettingsError(f"{PREFIX}MAIL_SERVER must start with smtp://, smtp+starttls:// or smtps://")
         for name in ("audit_sample_minutes", "audit_since_hours"):
             if not 0 <= getattr(self, name) <= 10_000:
                 raise SettingsError(f"{PREFIX}{name.upper()} must lie between 0 and 10,000")

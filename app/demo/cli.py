@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from app.accounts import service as accounts
+from app.access import service as access
 from app.core import logging
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate, open_services
@@ -32,7 +32,7 @@ def demo_firm() -> None:
         (Role.INSPECTOR, parties.customs),
         (Role.CUSTOMS_CLIENT, parties.customs),
     ):
-        _key, keys[role.value] = accounts.create_api_key(
+        _key, keys[role.value] = access.create_api_key(
             services,
             principal=principal_of(services, party),
             name=f"demonstration {role}",

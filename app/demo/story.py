@@ -25,7 +25,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.accounts import service as accounts
+from app.access import service as access
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate
 from app.core.clock import now_ms
@@ -157,7 +157,7 @@ class _Story:
             (Role.INSPECTOR, self.parties.customs),
         ):
             owner = making.principal_of(self.services, party)
-            _key, self.keys[role] = accounts.create_api_key(
+            _key, self.keys[role] = access.create_api_key(
                 self.services, principal=owner, name="demo", role=role, scopes=None, days=1
             )
         size, _root = self.services.log.head()

@@ -4,8 +4,12 @@ from typing import Any
 
 from alembic import context
 
+import app.access.models
 import app.accounts.models
+import app.core.attempts
 import app.core.jobs
+import app.core.mail
+import app.core.notices
 import app.core.service_keys
 import app.facts.models
 import app.registry.models  # noqa: F401

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from app.accounts import remembered_principal
+from app.access import remembered_principal
 from app.core.application import StartResponse, WSGIApplication
 from app.core.errors import AppError
 from app.core.services import Services

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.accounts import secrets as account_secrets
+from app.accounts import passwords as account_passwords
 from app.core.bootstrap import migrate, open_services
 from app.core.config import Settings
 from app.core.services import Services
@@ -40,10 +40,10 @@ def _settings(url: str, folder: Path) -> Settings:
 def cheap_passwords() -> Iterator[None]:
     """Argon2 with parameters that cost nothing: the product's own are slow on purpose, and tests sign in a lot."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(account_secrets, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        account_secrets.decoy_hash.cache_clear()
+        patch.setattr(account_passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        account_passwords.decoy_hash.cache_clear()
         yield
-    account_secrets.decoy_hash.cache_clear()
+    account_passwords.decoy_hash.cache_clear()
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from app.access import service as access
 from app.accounts import service as accounts
+from app.accounts.vocabulary import WHILE_WAITING
 from app.core.authorisation import ROLE_PERMISSIONS, Permission, Role, permission_of_endpoint
 from app.core.clock import now_ms
 from app.core.services import Services
@@ -190,7 +192,7 @@ def test_each_role_may_use_exactly_the_routes_of_its_permissions(
             answer = call(signed_in(app.test_client(), services, email), route, {})
         allowed = route.permission in ROLE_PERMISSIONS[role]
         where = (role, route.method, route.rule, answer.status_code)
-        assert not asks_to_sign_in(answer) or route.endpoint == "accounts_pages.change_password", where
+        assert not asks_to_sign_in(answer) or route.endpoint == "access_pages.change_password", where
         if allowed:
             refused = answer.status_code == 403 and (not route.is_api or answer.get_json()["code"] == "forbidden")
             assert not refused or route.endpoint in FINER, where
@@ -203,7 +205,7 @@ def test_people_of_a_firm_that_waits_see_their_application_and_nothing_else(
     app: Flask, services: Services, routes: list[Route], open_forms: None
 ) -> None:
     email = owner_email(services, make_organisation(services))
-    open_to_them = {Permission.ORGANISATION_READ, Permission.ORGANISATION_MANAGE}
+    open_to_them = WHILE_WAITING
     for route in routes:
         if route.permission is None or route.is_api:
             continue
@@ -243,7 +245,7 @@ def records(services: Services) -> Records:
         ).scalar_one()
     with Session(services.engine) as session:
         serial = registry.serial_at(session, batch, 0)
-    key, _ = accounts.create_api_key(
+    key, _ = access.create_api_key(
         services, principal=principal(firm), name="till", role=Role.OPERATOR, scopes=None, days=1
     )
     values: dict[str, object] = {

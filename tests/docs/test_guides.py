@@ -21,7 +21,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.accounts import service as accounts
+from app.access import service as access
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate
 from app.core.config import Settings
@@ -198,7 +198,7 @@ def desk(tmp_path: Path) -> _Desk:
 
 def _api_key(services: Services, parties: Parties, role: Role) -> str:
     owner = replace(principal_of(services, parties.customs), person_id=1)
-    _, secret = accounts.create_api_key(services, principal=owner, name=str(role), role=role, scopes=None, days=1)
+    _, secret = access.create_api_key(services, principal=owner, name=str(role), role=role, scopes=None, days=1)
     return secret
 
 

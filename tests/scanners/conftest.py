@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.accounts import service as accounts
+from app.access import service as access
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate
 from app.core.config import Settings
@@ -54,7 +54,7 @@ def make_small_registry(folder: Path) -> SmallRegistry:
     verification.act_on_batch(services, handle=parties.batch, action=Action.ACTIVATE, principal=owner)
     keys = {}
     for role, party in ((Role.INSPECTOR, parties.customs), (Role.OWNER, parties.firm)):
-        _, keys[role] = accounts.create_api_key(
+        _, keys[role] = access.create_api_key(
             services,
             principal=making.principal_of(services, party),
             name="scanner",

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.access import service as access
 from app.accounts import service as accounts
 from app.core.authorisation import Role
 from app.core.bootstrap import migrate
@@ -98,7 +99,7 @@ def told_in(folder: Path) -> Told:
         ("shop", Role.OWNER, parties.shop),
         ("till", Role.RETAILER, parties.shop),
     ):
-        _, key = accounts.create_api_key(
+        _, key = access.create_api_key(
             services, principal=making.principal_of(services, party), name=name, role=role, scopes=None, days=1
         )
         keys[name] = bearer(key)

@@ -1,8 +1,7 @@
 """Use cases of accounts: what other features, routes, pages and commands call."""
 
 from app.accounts.entitlements import check_prefix, normalise_gtin
-from app.accounts.service.api_keys import create_api_key, list_api_keys, revoke_api_key
-from app.accounts.service.attempts import count_attempt
+from app.accounts.service.acts import Act, ActRecord, act_check, list_acts, perform
 from app.accounts.service.auditing import key_check, organisation_check, right_check
 from app.accounts.service.auditing_statements import check_statements
 from app.accounts.service.entitled import consume_quota, find_entitlement, find_prefix_entitlement
@@ -19,7 +18,17 @@ from app.accounts.service.keys import (
     rotate_key,
     statement_signer,
 )
-from app.accounts.service.members import NewMember, add_member, change_role, list_members, remove_member, roles_for
+from app.accounts.service.members import (
+    NewMember,
+    add_member,
+    change_role,
+    first_membership,
+    list_members,
+    membership_in,
+    memberships_of,
+    remove_member,
+    roles_for,
+)
 from app.accounts.service.organisations import (
     OrganisationPage,
     approve_organisation,
@@ -28,6 +37,14 @@ from app.accounts.service.organisations import (
     refuse_organisation,
     register_organisation,
     suspend_organisation,
+)
+from app.accounts.service.people import (
+    Person,
+    check_password,
+    find_person,
+    normalise_email,
+    person_by_id,
+    set_password_hash,
 )
 from app.accounts.service.records import (
     issuers_of,
@@ -44,10 +61,8 @@ from app.accounts.service.rights import (
     request_right,
     revoke_right,
 )
-from app.accounts.service.signing_in import change_password, memberships_of, sign_in, sign_out, switch_organisation
 from app.accounts.service.statements import ledger_subject, organisation_subject, payload, registry_entry
 from app.accounts.values import (
-    ApiKey,
     Entitlement,
     KeyRecord,
     Member,
@@ -60,7 +75,8 @@ from app.accounts.values import (
 )
 
 __all__ = [
-    "ApiKey",
+    "Act",
+    "ActRecord",
     "Entitlement",
     "KeyRecord",
     "Member",
@@ -69,38 +85,42 @@ __all__ = [
     "Organisation",
     "OrganisationKey",
     "OrganisationPage",
+    "Person",
     "PublicCodeKey",
     "Right",
     "Signer",
+    "act_check",
     "add_member",
     "approve_organisation",
-    "change_password",
     "change_role",
+    "check_password",
     "check_prefix",
     "check_statements",
     "code_key",
     "code_key_by_id",
     "consume_quota",
-    "count_attempt",
-    "create_api_key",
     "create_platform_administrator",
     "decide_right",
     "delegate_gtin",
     "find_entitlement",
+    "find_person",
     "find_prefix_entitlement",
+    "first_membership",
     "issuers_of",
     "key_check",
     "key_history",
     "ledger_subject",
+    "list_acts",
     "list_all_keys",
-    "list_api_keys",
     "list_delegations",
     "list_keys",
     "list_members",
     "list_organisations",
     "list_right_requests",
     "list_rights",
+    "membership_in",
     "memberships_of",
+    "normalise_email",
     "normalise_gtin",
     "organisation_by_id",
     "organisation_by_issuer",
@@ -108,6 +128,8 @@ __all__ = [
     "organisation_names",
     "organisation_subject",
     "payload",
+    "perform",
+    "person_by_id",
     "public_code_key",
     "refuse_organisation",
     "refuse_revoked_signer",
@@ -116,15 +138,12 @@ __all__ = [
     "registry_entry",
     "remove_member",
     "request_right",
-    "revoke_api_key",
     "revoke_key",
     "revoke_right",
     "right_check",
     "roles_for",
     "rotate_key",
-    "sign_in",
-    "sign_out",
+    "set_password_hash",
     "statement_signer",
     "suspend_organisation",
-    "switch_organisation",
 ]

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts.models import MembershipRow, OrganisationRow, PersonRow, SignInSessionRow
-from app.accounts.secrets import hash_password, new_temporary_password
+from app.accounts.models import MembershipRow, OrganisationRow, PersonRow
+from app.accounts.passwords import hash_password, new_temporary_password
+from app.accounts.service import records
 from app.accounts.service.people import check_person, new_person, normalise_email, person_with_email
-from app.accounts.values import Member
-from app.accounts.vocabulary import ROLES_OF_KIND, OrganisationKind
+from app.accounts.values import Member, Membership
+from app.accounts.vocabulary import ROLES_OF_KIND, OrganisationKind, OrganisationStatus
 from app.core.authorisation import Role
 from app.core.database import write_session
 from app.core.errors import Conflict, Faults, Invalid, NotFound
@@ -78,17 +79,53 @@ def change_role(services: Services, *, organisation_id: int, email: str, role: R
 
 
 def remove_member(services: Services, *, organisation_id: int, email: str) -> None:
-    """End a membership and its sessions; raises NotFound, Conflict when nobody would be left to manage."""
+    """End a membership, and with it what its sessions may do.
+
+    Raises NotFound, Conflict when nobody would be left to manage.
+    """
     with write_session(services.engine) as session:
-        person, membership = _member(session, organisation_id, email)
-        session.execute(
-            delete(SignInSessionRow).where(
-                SignInSessionRow.person_id == person.id, SignInSessionRow.organisation_id == organisation_id
-            )
-        )
+        _person, membership = _member(session, organisation_id, email)
         session.delete(membership)
         session.flush()
         _refuse_without_manager(session, organisation_id)
+
+
+def memberships_of(session: Session, *, person_id: int) -> list[Membership]:
+    """The organisations for which a person can act, by name."""
+    found = session.execute(
+        select(OrganisationRow, MembershipRow.role)
+        .join(MembershipRow, MembershipRow.organisation_id == OrganisationRow.id)
+        .where(MembershipRow.person_id == person_id)
+        .order_by(OrganisationRow.name, OrganisationRow.id)
+    )
+    return [Membership(records.organisation(row), Role(role)) for row, role in found]
+
+
+def membership_in(session: Session, *, person_id: int, organisation_id: int) -> Membership | None:
+    """What a person is to an organisation; None when nothing."""
+    found = session.execute(
+        select(OrganisationRow, MembershipRow.role)
+        .join(MembershipRow, MembershipRow.organisation_id == OrganisationRow.id)
+        .where(MembershipRow.person_id == person_id, MembershipRow.organisation_id == organisation_id)
+    ).first()
+    return None if found is None else Membership(records.organisation(found[0]), Role(found[1]))
+
+
+def first_membership(session: Session, *, person_id: int) -> Membership | None:
+    """The organisation for which a person acts after signing in: an approved one before one that waits.
+
+    None when there is no other than suspended ones.
+    """
+    open_ones = [
+        membership
+        for membership in memberships_of(session, person_id=person_id)
+        if membership.organisation.status is not OrganisationStatus.SUSPENDED
+    ]
+
+    def order(membership: Membership) -> tuple[bool, int]:
+        return membership.organisation.status is not OrganisationStatus.APPROVED, membership.organisation.id
+
+    return min(open_ones, key=order, default=None)
 
 
 def roles_for(kind: OrganisationKind) -> list[Role]:

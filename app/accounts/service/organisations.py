@@ -8,14 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts.models import MembershipRow, OrganisationRow
-from app.accounts.secrets import hash_password
+from app.accounts.passwords import hash_password
 from app.accounts.service import records
-from app.accounts.service.attempts import count_attempt
 from app.accounts.service.keys import issue_missing_keys
 from app.accounts.service.people import check_person, new_person
 from app.accounts.service.statements import organisation_subject, payload, registry_entry
 from app.accounts.values import Organisation
 from app.accounts.vocabulary import KINDS_OPEN_TO_SIGN_UP, OrganisationKind, OrganisationStatus
+from app.core.attempts import count_attempt
 from app.core.authorisation import Principal, Role
 from app.core.clock import now_ms
 from app.core.database import session_on, write_session

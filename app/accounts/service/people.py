@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts.models import PersonRow
-from app.accounts.secrets import MAX_PASSWORD, MIN_PASSWORD
+from app.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from app.core.clock import now_ms
-from app.core.errors import Conflict, Faults
+from app.core.errors import Conflict, Faults, NotFound
 from app.core.i18n import LANGUAGES
 
 MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3
@@ -26,6 +26,18 @@ class PersonEntry:
     email: str
     name: str
     locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person who can sign in, with the argon2 hash of the password."""
+
+    id: int
+    email: str
+    name: str
+    locale: str
+    password_hash: str
+    created_at: int
 
 
 def normalise_email(text: str) -> str:
@@ -74,3 +86,33 @@ def new_person(session: Session, entry: PersonEntry, password_hash: str) -> Pers
 def person_with_email(session: Session, email: str) -> PersonRow | None:
     """The person with this address, however it is written."""
     return session.scalar(select(PersonRow).where(PersonRow.email == normalise_email(email)))
+
+
+def find_person(session: Session, *, email: str) -> Person | None:
+    """The person with this address, however it is written; None when there is none."""
+    row = person_with_email(session, email)
+    return None if row is None else _person(row)
+
+
+def person_by_id(session: Session, person_id: int) -> Person:
+    """The person; raises NotFound."""
+    row = session.get(PersonRow, person_id, populate_existing=True)
+    if row is None:
+        raise NotFound
+    return _person(row)
+
+
+def set_password_hash(session: Session, *, person_id: int, password_hash: str) -> None:
+    """Replace the hash in the session's transaction; who may do so is the caller's to know."""
+    session.get_one(PersonRow, person_id).password_hash = password_hash
+
+
+def _person(row: PersonRow) -> Person:
+    return Person(
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        locale=row.locale,
+        password_hash=row.password_hash,
+        created_at=row.created_at,
+    )

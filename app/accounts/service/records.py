@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import ApiKeyRow, IssuingRightRow, OrganisationKeyRow, OrganisationRow
-from app.accounts.values import ApiKey, KeyRecord, Organisation, Right
+from app.accounts.models import IssuingRightRow, OrganisationKeyRow, OrganisationRow
+from app.accounts.values import KeyRecord, Organisation, Right
 from app.accounts.vocabulary import (
     OrganisationKeyPurpose,
     OrganisationKind,
@@ -17,7 +17,6 @@ from app.accounts.vocabulary import (
     RightKind,
     RightStatus,
 )
-from app.core.authorisation import Permission, Role
 from app.core.errors import NotFound
 
 NAME_SECONDS = 60.0
@@ -118,18 +117,4 @@ def key_record(row: OrganisationKeyRow) -> KeyRecord:
         revoked_at=row.revoked_at,
         revoked_index=row.revoked_index,
         revocation_reason=row.revocation_reason,
-    )
-
-
-def api_key(row: ApiKeyRow) -> ApiKey:
-    """The value of a row, without anything that opens a door."""
-    return ApiKey(
-        prefix=row.prefix,
-        name=row.name,
-        role=Role(row.role),
-        scopes=None if row.scopes is None else frozenset(Permission(word) for word in row.scopes.split()),
-        created_by=row.created_by,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
     )

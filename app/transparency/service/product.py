@@ -22,6 +22,7 @@ from ledger.cli import LedgerContext
 
 NEEDED_BODIES = MappingProxyType(
     {
+        "act": "without it nobody could tell who gave or took a power; it names people by number only",
         "batch": "without it no unit of the batch could be proved",
         "key": "without it nobody could tell which key signed a code or a statement",
         "organisation": "without it nobody could tell who may issue codes",
@@ -47,6 +48,7 @@ def product_checks(settings: Settings, engine: Engine, sealer: Sealer) -> tuple[
         accounts.organisation_check(sealer),
         accounts.key_check(sealer),
         accounts.right_check(sealer),
+        accounts.act_check(sealer),
         registry.product_check(sealer),
         registry.batch_check(sealer),
         facts.event_check(registry.subjects_of(sealer)),

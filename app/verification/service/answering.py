@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
+from app.core.attempts import count_attempt
 from app.core.authorisation import Permission, Principal
 from app.core.clock import to_iso
 from app.core.errors import Conflict, NotFound
@@ -215,4 +216,4 @@ class _IssuerNames:
 
 def _count_guess(services: Services, asked: Asked) -> None:
     logger.warning("code not confirmed", device=asked.scan.device, signature=asked.reading.check.value)
-    accounts.count_attempt(services, {f"guess:{asked.request.remote_address}": GUESSES})
+    count_attempt(services, {f"guess:{asked.request.remote_address}": GUESSES})

@@ -8,9 +8,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.accounts import identity
+from app.access import identity
+from app.access import service as access
+from app.access.models import ApiKeyRow
 from app.accounts import service as accounts
-from app.accounts.models import ApiKeyRow
 from app.accounts.vocabulary import OrganisationKind
 from app.core.authorisation import Permission, Principal, Role
 from app.core.clock import now_ms, to_iso
@@ -164,7 +165,7 @@ def test_no_machine_gets_a_role_that_its_organisation_cannot_give(
 ) -> None:
     organisation = make_approved(services, kind=kind)
     with pytest.raises(Invalid) as refused:
-        accounts.create_api_key(services, principal=principal(organisation), name="x", role=role, scopes=None, days=1)
+        access.create_api_key(services, principal=principal(organisation), name="x", role=role, scopes=None, days=1)
     assert refused.value.code == "role_not_of_kind"
     with pytest.raises(Invalid):
         accounts.add_member(
@@ -175,11 +176,11 @@ def test_no_machine_gets_a_role_that_its_organisation_cannot_give(
 def test_a_machine_cannot_make_a_machine_that_may_more(services: Services) -> None:
     firm = make_approved_firm(services, prefix=None)
     scopes = frozenset({Permission.ORGANISATION_MANAGE, Permission.PRODUCT_READ})
-    machine = Principal(organisation_id=firm.id, role=Role.OWNER, api_key_id=1, permissions=scopes)
+    machine = Principal(organisation_id=firm.id, role=Role.OWNER, machine="api-key:1", permissions=scopes)
     with pytest.raises(Forbidden):
-        accounts.create_api_key(services, principal=machine, name="x", role=Role.OWNER, scopes=None, days=1)
+        access.create_api_key(services, principal=machine, name="x", role=Role.OWNER, scopes=None, days=1)
     narrower = frozenset({Permission.PRODUCT_READ})
-    key, _ = accounts.create_api_key(services, principal=machine, name="x", role=Role.OWNER, scopes=narrower, days=1)
+    key, _ = access.create_api_key(services, principal=machine, name="x", role=Role.OWNER, scopes=narrower, days=1)
     assert key.scopes == narrower
 
 
@@ -191,13 +192,13 @@ def test_a_key_without_end_or_with_scopes_beyond_its_role_is_refused(
 ) -> None:
     firm = make_approved_firm(services, prefix=None)
     with pytest.raises(Invalid):
-        accounts.create_api_key(
+        access.create_api_key(
             services, principal=principal(firm), name="x", role=Role.OPERATOR, scopes=scopes, days=days
         )
 
 
 def test_an_organisation_has_a_bounded_number_of_keys(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.accounts.service.api_keys.MAX_KEYS", 2)
+    monkeypatch.setattr("app.access.service.api_keys.MAX_KEYS", 2)
     firm = make_approved_firm(services, prefix=None)
     for _ in range(2):
         api_key(services, Role.OPERATOR, organisation=firm)

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy.orm import Session
 
+from app.access import service as access
 from app.accounts import cli
 from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
@@ -30,7 +31,7 @@ def test_an_administrator_is_added_with_a_password_typed_twice(environment: None
     made = run("administrator", "--email", "ada@example.org", "--name", "Ada", answers=f"{password}\n{password}\n")
     assert made.exit_code == 0
     assert password not in made.output
-    assert accounts.sign_in(services, email="ada@example.org", password=password, remote_address="192.0.2.1")
+    assert access.sign_in(services, email="ada@example.org", password=password, remote_address="192.0.2.1")
     assert "registry" in run("list").output
 
 

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.access import service as access
 from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightKind, RightStatus
 from app.core.authorisation import Role
@@ -108,7 +109,7 @@ def test_a_form_without_our_token_changes_nothing(client: FlaskClient, services:
     answer = client.post("/organisation/api-keys", data={"name": "till", "role": "operator", "days": "30"})
     assert answer.status_code == 400
     with Session(services.engine) as session:
-        assert accounts.list_api_keys(session, organisation_id=firm.id) == []
+        assert access.list_api_keys(session, organisation_id=firm.id) == []
 
 
 def test_a_machines_key_is_shown_once_and_kept_by_no_cache(client: FlaskClient, services: Services) -> None:
@@ -138,7 +139,7 @@ def test_an_owner_adds_a_person_who_signs_in_with_the_temporary_password(
     )
     password = re.search(r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}", unescape(added.text))
     assert password is not None
-    assert accounts.sign_in(services, email="ana@example.org", password=password[0], remote_address="192.0.2.1")
+    assert access.sign_in(services, email="ana@example.org", password=password[0], remote_address="192.0.2.1")
 
 
 def test_the_last_owner_cannot_be_removed(client: FlaskClient, services: Services) -> None:
@@ -202,7 +203,7 @@ def test_changing_the_password_ends_every_session(client: FlaskClient, services:
     changed = post(client, "/account/password", "/account", current=PASSWORD, password="another long password")
     assert changed.headers["Location"] == "/sign-in"
     assert client.get("/organisation").status_code == 303
-    assert accounts.sign_in(services, email=email, password="another long password", remote_address="192.0.2.1")
+    assert access.sign_in(services, email=email, password="another long password", remote_address="192.0.2.1")
 
 
 def test_signing_out_ends_the_session_on_the_server_too(client: FlaskClient, services: Services) -> None:

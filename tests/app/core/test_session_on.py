@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts.models import AttemptRow
 from app.accounts.service import ledger_subject, payload, registry_entry
+from app.core.attempts import AttemptRow
 from app.core.database import session_on, write_session
 from app.core.services import Services
 

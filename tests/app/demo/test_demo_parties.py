@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts import service as accounts
+from app.access import service as access
 from app.core.authorisation import Role
 from app.core.services import Services
 from app.demo import parties as making
@@ -39,7 +39,7 @@ def test_the_passwords_lie_in_a_file_that_only_its_owner_reads(services: Service
 def test_each_party_can_sign_in_with_its_password(services: Services) -> None:
     parties = ensure_parties(services, units=1)
     for party in (parties.administrator, parties.firm, parties.shop, parties.customs):
-        assert accounts.sign_in(services, email=party.email, password=party.password, remote_address="127.0.0.1")
+        assert access.sign_in(services, email=party.email, password=party.password, remote_address="127.0.0.1")
 
 
 @on_sqlite

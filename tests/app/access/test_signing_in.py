@@ -6,10 +6,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.access import service as access
+from app.access.models import SignInSessionRow
+from app.access.service import signing_in
 from app.accounts import service as accounts
-from app.accounts.models import AttemptRow, PersonRow, SignInSessionRow
-from app.accounts.secrets import password_matches
-from app.accounts.service import signing_in
+from app.accounts.models import PersonRow
+from app.accounts.passwords import password_matches
+from app.core.attempts import AttemptRow, count_attempt
 from app.core.clock import now_ms
 from app.core.database import write_session
 from app.core.errors import Invalid, NotFound, NotSignedIn, TooMany
@@ -25,7 +28,7 @@ def limited(services: Services) -> Services:
 
 
 def try_password(services: Services, email: str, password: str, address: str = ADDRESS) -> str:
-    return accounts.sign_in(services, email=email, password=password, remote_address=address)
+    return access.sign_in(services, email=email, password=password, remote_address=address)
 
 
 def test_the_right_password_opens_a_session_whose_token_is_not_stored(services: Services) -> None:
@@ -98,12 +101,12 @@ def test_successful_sign_ins_do_not_use_the_allowance_up(limited: Services) -> N
 def test_the_brake_opens_after_its_window_and_forgets(limited: Services) -> None:
     email = owner_email(limited, make_organisation(limited))
     limits = {"test": 1}
-    accounts.count_attempt(limited, limits)
+    count_attempt(limited, limits)
     with pytest.raises(TooMany):
-        accounts.count_attempt(limited, limits)
+        count_attempt(limited, limits)
     with write_session(limited.engine) as session:
         session.execute(update(AttemptRow).values(window_ends_at=now_ms() - 1))
-    accounts.count_attempt(limited, limits)
+    count_attempt(limited, limits)
     with Session(limited.engine) as session:
         assert session.scalar(select(func.count()).select_from(AttemptRow)) == 1
         assert email.encode() not in b"".join(session.scalars(select(AttemptRow.subject)))
@@ -123,9 +126,9 @@ def test_a_session_can_only_switch_to_an_organisation_of_the_person(services: Se
     firm, other = make_organisation(services), make_organisation(services)
     token = try_password(services, owner_email(services, firm), PASSWORD)
     with pytest.raises(NotFound):
-        accounts.switch_organisation(services, token=token, issuer=other.issuer)
+        access.switch_organisation(services, token=token, issuer=other.issuer)
     with pytest.raises(NotSignedIn):
-        accounts.switch_organisation(services, token="made up", issuer=other.issuer)
+        access.switch_organisation(services, token="made up", issuer=other.issuer)
 
 
 def test_sessions_that_ended_are_swept_at_the_next_sign_in(services: Services) -> None:
@@ -145,7 +148,7 @@ def test_a_new_password_needs_the_present_one_and_must_be_strong(services: Servi
         person_id = session.scalars(select(PersonRow.id).where(PersonRow.email == email)).one()
 
     def change(current: str, new: str) -> None:
-        accounts.change_password(services, person_id=person_id, current=current, new=new, remote_address=ADDRESS)
+        access.change_password(services, person_id=person_id, current=current, new=new, remote_address=ADDRESS)
 
     with pytest.raises(NotSignedIn):
         change("not the password", "another long password")

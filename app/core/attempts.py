@@ -5,10 +5,10 @@ import hmac
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.accounts.models import AttemptRow
 from app.core.clock import now_ms
-from app.core.database import write_session
+from app.core.database import Base, Bytes, Milliseconds, write_session
 from app.core.errors import TooMany
 from app.core.services import Services
 
@@ -17,6 +17,16 @@ WINDOW_MS = 15 * 60 * 1000
 
 Limits = dict[str, int]
 """Largest number of attempts in a window by subject, for instance ``{"address:192.0.2.7": 60}``."""
+
+
+class AttemptRow(Base):
+    """Attempts of one subject (keyed hash) in its current window: the brake on guessing, shared by all processes."""
+
+    __tablename__ = "attempts"
+
+    subject: Mapped[bytes] = mapped_column(Bytes, primary_key=True)
+    attempts: Mapped[int] = mapped_column()
+    window_ends_at: Mapped[int] = mapped_column(Milliseconds)
 
 
 def count_attempt(services: Services, limits: Limits) -> None:

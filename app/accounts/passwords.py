@@ -1,6 +1,5 @@
-"""Tokens and passwords: how they are made, and the only form in which they are kept."""
+"""Passwords: how they are made, and the only form in which they are kept."""
 
-import hashlib
 import secrets
 from functools import cache
 
@@ -9,28 +8,16 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from scanners.codes.serial import ALPHABET
 
-API_KEY_PREFIX = "mch_"
-TOKEN_BYTES = 32
 MIN_PASSWORD = 12
 MAX_PASSWORD = 200
 
 _hasher = PasswordHasher()
 
 
-def new_token() -> str:
-    """A URL-safe secret of 256 bits."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
-
-
 def new_temporary_password() -> str:
     """A password of 80 bits that a person can read out and type, in groups of four."""
     text = "".join(secrets.choice(ALPHABET) for _ in range(16))
     return "-".join(text[start : start + 4] for start in range(0, 16, 4))
-
-
-def token_hash(token: str) -> bytes:
-    """SHA-256 of a token of 256 random bits: unguessable, so a fast hash is enough."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def hash_password(password: str) -> str:

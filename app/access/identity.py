@@ -12,18 +12,21 @@ from flask import g, request, session
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import ApiKeyRow, MembershipRow, OrganisationRow, PersonRow, SignInSessionRow
-from app.accounts.secrets import API_KEY_PREFIX, token_hash
-from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, permissions_in
+from app.access.browser import SESSION_TOKEN, principal_of_session
+from app.access.models import ApiKeyRow
+from app.accounts import service as accounts
+from app.accounts.vocabulary import OrganisationStatus, permissions_in
 from app.core.authorisation import ANONYMOUS, Permission, Principal, Role
 from app.core.clock import now_ms
 from app.core.database import request_session
 from app.core.errors import NotSignedIn
 
+API_KEY_PREFIX = "mch_"
 CACHE_SECONDS = 5.0
 """How long a process trusts a looked-up API key: the longest a revoked key may still work. Documented in the API."""
 CACHE_ENTRIES = 4096
-SESSION_TOKEN = "token"  # noqa: S105  the name of a cookie member, not a secret
+
+_REFUSAL = "This API key is not known, has expired or was revoked."
 
 _cache: dict[bytes, tuple[float, Principal]] = {}
 _cache_lock = Lock()
@@ -81,52 +84,18 @@ def forget_api_key(digest: bytes) -> None:
 
 def principal_of_api_key(database: Session, digest: bytes) -> Principal:
     """The caller behind an API key's hash; raises NotSignedIn when unknown, revoked, expired or of a closed firm."""
-    found = database.execute(
-        select(ApiKeyRow, OrganisationRow.status, OrganisationRow.kind)
-        .join(OrganisationRow, OrganisationRow.id == ApiKeyRow.organisation_id)
-        .where(ApiKeyRow.key_hash == digest)
-    ).first()
-    if found is None:
-        raise NotSignedIn("This API key is not known, has expired or was revoked.")
-    key, status, kind = found
-    if key.revoked_at is not None or key.expires_at <= now_ms() or status != OrganisationStatus.APPROVED:
-        raise NotSignedIn("This API key is not known, has expired or was revoked.")
+    key = database.scalar(select(ApiKeyRow).where(ApiKeyRow.key_hash == digest))
+    if key is None or key.revoked_at is not None or key.expires_at <= now_ms():
+        raise NotSignedIn(_REFUSAL)
+    organisation = accounts.organisation_by_id(database, key.organisation_id)
+    if organisation.status is not OrganisationStatus.APPROVED:
+        raise NotSignedIn(_REFUSAL)
     scopes = None if key.scopes is None else frozenset(Permission(word) for word in key.scopes.split())
     role = Role(key.role)
     return Principal(
         organisation_id=key.organisation_id,
         role=role,
-        api_key_id=key.id,
-        permissions=permissions_in(OrganisationKind(kind), role, scopes),
+        machine=f"api-key:{key.id}",
+        permissions=permissions_in(organisation.kind, role, scopes),
         name=key.name,
-    )
-
-
-def principal_of_session(database: Session, token: str) -> Principal:
-    """The person behind a sign-in session; the public when it ended."""
-    found = database.execute(
-        select(SignInSessionRow, PersonRow.name, MembershipRow.role, OrganisationRow.status, OrganisationRow.kind)
-        .join(PersonRow, PersonRow.id == SignInSessionRow.person_id)
-        .join(
-            MembershipRow,
-            (MembershipRow.person_id == SignInSessionRow.person_id)
-            & (MembershipRow.organisation_id == SignInSessionRow.organisation_id),
-        )
-        .join(OrganisationRow, OrganisationRow.id == SignInSessionRow.organisation_id)
-        .where(SignInSessionRow.token_hash == token_hash(token))
-    ).first()
-    if found is None or found[0].expires_at <= now_ms() or found[3] == OrganisationStatus.SUSPENDED:
-        return ANONYMOUS
-    signed_in, name, role_name, status, kind = found
-    role = Role(role_name)
-    # Until the registry has approved a firm, its people can look at their own application and nothing else.
-    allowed = permissions_in(OrganisationKind(kind), role)
-    if status != OrganisationStatus.APPROVED:
-        allowed &= frozenset({Permission.ORGANISATION_READ, Permission.ORGANISATION_MANAGE})
-    return Principal(
-        organisation_id=signed_in.organisation_id,
-        role=role,
-        person_id=signed_in.person_id,
-        permissions=allowed,
-        name=name,
     )
