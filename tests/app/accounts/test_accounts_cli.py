@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy.orm import Session
 
+from app.access import cli
 from app.access import service as access
-from app.accounts import cli
 from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
 from app.core.config import Settings
