@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app.access import cli
 from app.access import service as access
 from app.accounts import service as accounts
+from app.accounts.cli import COMMAND_LINE
 from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
 from app.core.config import Settings
 from app.core.errors import NotFound
@@ -59,7 +60,7 @@ def test_a_decision_has_to_be_said(environment: None, command: str) -> None:
 
 def test_the_secret_of_an_api_key_stands_alone_on_standard_output(environment: None, services: Services) -> None:
     firm = make_organisation(services)
-    accounts.approve_organisation(services, issuer=firm.issuer, decided_by=cli.COMMAND_LINE, reason="Seen.")
+    accounts.approve_organisation(services, issuer=firm.issuer, decided_by=COMMAND_LINE, reason="Seen.")
     made = run("api-key", firm.issuer, "--name", "till", "--role", "operator")
     assert made.stdout.startswith("mch_")
     assert len(made.stdout.splitlines()) == 1
