@@ -23,7 +23,7 @@ from ledger.note import Note, parse_note
 from ledger.witness.application import WitnessApplication
 from ledger.witness.cosigner import Answer, Cosigner
 from ledger.witness.protocol import AddCheckpoint
-from ledger.witness.state import WitnessState
+from ledger.witness.state import NEVER, Latest, WitnessState
 from ledger.witnessing.policy import Group, LogVerifier, Policy, Witness
 from ledger.witnessing.transport import HttpTransport
 from tests.small_log import ORIGIN, signer
@@ -122,3 +122,8 @@ def wait_for_witness(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"the witness did not start: {process.returncode}")
+
+
+def latest(cosigner: Cosigner, origin: str = ORIGIN) -> Latest:
+    """What the witness cosigned last for a log."""
+    return cosigner.state.all_latest().get(origin, NEVER)

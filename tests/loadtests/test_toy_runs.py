@@ -1,4 +1,7 @@
-"""The benches and the load runner end to end at toy size: real servers, real requests, figures of no meaning."""
+"""The benches and the load runner end to end at toy size: real servers, real requests, figures of no meaning.
+
+Two of them take half a minute each, and break visibly in `make bench`: they run in `make test-long`.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -29,6 +32,7 @@ def test_the_offline_check_is_measured() -> None:
     assert all(figure.value > 0 for figure in offline_bench.measure(codes=20))
 
 
+@pytest.mark.long
 @needs_wrk
 def test_verify_is_measured_against_its_floor(fresh: dict[str, Callable[[], str]]) -> None:
     figures = verify_bench.measure(Engine.SQLITE, fresh["sqlite"], TOY, lambda _what: None)
@@ -38,6 +42,7 @@ def test_verify_is_measured_against_its_floor(fresh: dict[str, Callable[[], str]
     assert [figure for figure in figures if figure.unit == "count" and figure.value] == []
 
 
+@pytest.mark.long
 @needs_wrk
 def test_a_soak_samples_memory_and_files(fresh: dict[str, Callable[[], str]]) -> None:
     figures = soak.measure(Engine.SQLITE, fresh["sqlite"], minutes=0.04, units=500, say=lambda _what: None)
