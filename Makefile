@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format bench load lock messages
+.PHONY: help install run test test-long lint sbom format bench load lock messages
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,11 +25,16 @@ test: install  ## all tests but soaks and long fuzzing (at most 15 minutes on 2 
 test-long: install  ## soaks and long fuzzing
 	$(BIN)/pytest -n 2 --dist loadgroup -m long
 
-lint: install  ## style, types, import directions
+lint: install  ## style, types, import directions, bill of materials, known vulnerabilities of what we depend on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/sbom.py
+	$(BIN)/python .ci/dependency_audit.py
+
+sbom: install  ## the bill of materials (CycloneDX) from the lock files: build/sbom.cdx.json
+	$(BIN)/python .ci/sbom.py
 
 format: install  ## rewrite the sources in the common style
 	$(BIN)/ruff check --fix-only .

@@ -210,8 +210,10 @@ def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
     for setting in fields(Settings):
         if isinstance(setting.default, bool):
             default = "`yes`" if setting.default else "`no`"
+        elif isinstance(setting.default, tuple):
+            default = f"`{','.join(setting.default)}`" if setting.default else "empty"
         else:
-            default = f"`{setting.default}`" if setting.default else "empty"
+            default = f"`{setting.default}`" if setting.default not in ("", b"") else "empty"
         assert rows.pop(f"{PREFIX}{setting.name.upper()}", "missing") == default, setting.name
     assert rows == {}
 
