@@ -16,7 +16,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     Raises SettingsError for unusable settings and SchemaOutdated for a database of another version.
     """
-    from app import access, accounts, facts, portal, registry, transparency, verification  # noqa: PLC0415
+    from app import access, accounts, devices, facts, portal, privacy, registry, transparency, verification, webhooks  # noqa: PLC0415
     from app.core import authorisation, csrf, database, health, http, i18n, logging  # noqa: PLC0415
     from app.core.api import make_api  # noqa: PLC0415
     from app.core.application import Application  # noqa: PLC0415
@@ -28,10 +28,8 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     app = Application(__name__, template_folder="portal/templates", static_folder="portal/static")
     app.extensions["marchamo"] = services = open_services(settings)
     app.secret_key = services.sealer.derive("flask session")
-    app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax")
-    app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https")
 
-    http.install(app)
+    http.install(app, settings)
     i18n.install(app)
     app.before_request(access.identify)
     app.before_request(authorisation.enforce)
@@ -40,7 +38,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     app.register_blueprint(health.blueprint)
     api = make_api(app)
-    for feature in (accounts, access, facts, registry, transparency, verification, portal):
+    for feature in (accounts, access, webhooks, devices, facts, registry, transparency, verification, privacy, portal):
         feature.install(app, api)
-    http.wrap(app, trust_proxy=settings.trust_proxy)
+    http.wrap(app, settings)
     return app

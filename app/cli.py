@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from app.core.config import Settings, SettingsError, describe
+from app.core.config import Settings, SettingsError, describe, relax_for_demonstration
 from app.core.terminal import print_table
 
 if TYPE_CHECKING:
@@ -26,12 +26,17 @@ PARTS = {
     "restore": ("app.core.backup_cli", "restore", "Put a copy back into an empty database."),
     "batch": ("app.registry.cli", "batch", "Commission batches, import files, print labels."),
     "product": ("app.registry.cli", "product", "Register and list products."),
+    "kek": ("app.core.kek_cli", "kek", "Where the key-encryption key lives; move it, change it."),
     "ledger": ("ledger.cli", "ledger", "Audit, export and prove the ledger."),
+    "key": ("scanners.key_cli", "key", "Make, show and register a code key that your firm holds."),
+    "sign": ("scanners.sign_cli", "sign", "Sign the codes of a batch with a key that your firm holds."),
     "scan": ("scanners.cli", "scan", "Read label images and PDFs and verify what they say."),
+    "device": ("scanners.device_cli", "device", "This machine as a device that signs its scans."),
     "verify-proof": ("scanners.cli", "verify_proof", "Check a receipt or a proof bundle, without any database."),
     "trust": ("scanners.cli", "trust", "Fetch a registry's trust list, to judge without a connection."),
     "demo": ("app.demo.cli", "demo", "Tell the whole story on a fresh database, in less than a minute."),
     "demo-firm": ("app.demo.cli", "demo_firm", "Make sure that the demo firm exists and print how to act for it."),
+    "privacy": ("app.privacy.cli", "privacy", "What is kept about whom; erase a person; remove what is old."),
     "facts": ("app.facts.cli", "facts", "Rebuild what is derived from events; prove a scan."),
 }
 
@@ -121,6 +126,7 @@ def serve(prepare: bool, with_demo_firm: bool) -> None:
     from app import server
     from app.core.bootstrap import check_database, migrate
 
+    relaxed = with_demo_firm and relax_for_demonstration()
     settings = Settings.from_environment()
     if prepare:
         migrate(settings)
@@ -128,7 +134,7 @@ def serve(prepare: bool, with_demo_firm: bool) -> None:
     if with_demo_firm:
         from app.demo.welcome import welcome
 
-        welcome(settings)
+        welcome(settings, relaxed=relaxed)
     else:
         listening = f"{settings.host}:{settings.port}"
         click.echo(f"Marchamo is at {settings.public_url}, listening on {listening}. Ctrl-C stops it.")
@@ -151,13 +157,21 @@ def worker() -> None:
     from app.core.bootstrap import open_services
     from app.core.mail import mail_being_sent
     from app.facts.service import regular_commitments
+    from app.privacy.service import regular_retention
     from app.registry.jobs import job_handlers, sweep
     from app.transparency.auditing import regular_audits
+    from app.webhooks.service import webhooks_being_delivered
 
     logging.configure()
     services = open_services(Settings.from_environment())
     sweep(services)
-    with regular_audits(services), regular_commitments(services), mail_being_sent(services):
+    with (
+        regular_audits(services),
+        regular_commitments(services),
+        mail_being_sent(services),
+        webhooks_being_delivered(services),
+        regular_retention(services),
+    ):
         server.run_worker(services, job_handlers(services))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import flask_smorest
 from flask import Flask, Request
-from marshmallow import RAISE, Schema, missing
+from marshmallow import RAISE, Schema, fields, missing
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.datastructures import CombinedMultiDict
 
@@ -23,6 +23,15 @@ class StrictSchema(Schema):
         """Schema options."""
 
         unknown = RAISE
+
+
+class TrueOrFalse(fields.Boolean):
+    """A boolean of a JSON body: true or false, and none of the numbers and words that others take for these."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class StrictParser(FlaskParser):

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 from flask import Flask, Request, Response
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+
+from app.core.config import is_loopback
 
 StartResponse = Callable[..., Any]
 WSGIApplication = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -55,3 +58,45 @@ class SecurityHeaders:
             return start_response(status, headers + self._headers, *rest)
 
         return self._app(environ, start)
+
+
+class KnownHosts:
+    """WSGI middleware that answers only requests for hosts that are ours (RFC 9110, 7.2), and /health for any.
+
+    A page elsewhere can give this service a name of its own (DNS rebinding) and then reads its answers as its own;
+    and whatever is made of the Host header would lead where a stranger wants.
+    """
+
+    def __init__(self, app: WSGIApplication, hosts: frozenset[str], *, loopback: bool) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._loopback = loopback
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Run the application, or refuse."""
+        host: str = environ.get("HTTP_HOST", "")
+        if host in self._hosts or self._knows(host) or environ.get("PATH_INFO") == "/health":
+            return self._app(environ, start_response)
+        headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(_UNKNOWN_HOST)))]
+        start_response("400 Bad Request", headers)
+        return [_UNKNOWN_HOST]
+
+    def _knows(self, host: str) -> bool:
+        host = host.lower()
+        name, colon, port = host.rpartition(":")
+        if not colon or "]" in port:
+            name, port = host, ""
+        if self._loopback and is_loopback(name) and (not port or port.isdecimal()):
+            return True
+        return (name if port in ("80", "443") else host) in self._hosts
+
+
+_UNKNOWN_HOST = orjson.dumps(
+    {
+        "type": "urn:marchamo:problem:unknown_host",
+        "title": "Bad Request",
+        "status": 400,
+        "code": "unknown_host",
+        "detail": "This registry does not have the name under which it was asked.",
+    }
+)

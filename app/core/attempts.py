@@ -1,13 +1,11 @@
 """The brake on guessing and on mass sign-up: attempts counted in the database, so that all processes share it."""
 
-import hashlib
-import hmac
-
 from sqlalchemy import delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.clock import now_ms
+from app.core.daily_salts import address_mark, daily_salts
 from app.core.database import Base, Bytes, Milliseconds, write_session
 from app.core.errors import TooMany
 from app.core.services import Services
@@ -20,7 +18,11 @@ Limits = dict[str, int]
 
 
 class AttemptRow(Base):
-    """Attempts of one subject (keyed hash) in its current window: the brake on guessing, shared by all processes."""
+    """Attempts of one subject in its current window: the brake on guessing, shared by all processes.
+
+    A subject is kept as its mark of the day: addresses and e-mails of people who failed are nobody's reading. At
+    midnight UTC counting begins anew.
+    """
 
     __tablename__ = "attempts"
 
@@ -37,15 +39,14 @@ def count_attempt(services: Services, limits: Limits) -> None:
     if not services.settings.rate_limits:
         return
     now = now_ms()
+    # In one order everywhere: two transactions never wait for each other's row.
+    subjects = [(daily_salts(services).mark(subject, now), subject) for subject in sorted(limits)]
     insert = postgresql.insert if services.engine.dialect.name == "postgresql" else sqlite.insert
     exceeded = False
     with write_session(services.engine) as session:
         session.execute(delete(AttemptRow).where(AttemptRow.window_ends_at <= now))
-        # In one order everywhere: two transactions never wait for each other's row.
-        for subject in sorted(limits):
-            statement = insert(AttemptRow).values(
-                subject=_keyed(services, subject), attempts=1, window_ends_at=now + WINDOW_MS
-            )
+        for mark, subject in subjects:
+            statement = insert(AttemptRow).values(subject=mark, attempts=1, window_ends_at=now + WINDOW_MS)
             statement = statement.on_conflict_do_update(
                 index_elements=[AttemptRow.subject], set_={"attempts": AttemptRow.attempts + 1}
             )
@@ -63,15 +64,10 @@ def forgive_attempt(services: Services, limits: Limits) -> None:
     """Take one attempt back: it was no guess."""
     if not services.settings.rate_limits:
         return
-    subjects = [_keyed(services, subject) for subject in sorted(limits)]
+    subjects = [address_mark(services, subject) for subject in sorted(limits)]
     with write_session(services.engine) as session:
         session.execute(
             update(AttemptRow)
             .where(AttemptRow.subject.in_(subjects), AttemptRow.attempts > 0)
             .values(attempts=AttemptRow.attempts - 1)
         )
-
-
-def _keyed(services: Services, subject: str) -> bytes:
-    """The subject as it is stored: addresses and e-mails of people who failed are nobody's reading."""
-    return hmac.digest(services.sealer.derive("attempts"), subject.encode(), hashlib.sha256)

@@ -11,9 +11,38 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 
+from app.core.clock import now_ms
 from app.core.errors import Forbidden, NotSignedIn
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+CONFIRMED_MS = 15 * 60 * 1000
+"""How long a password or passkey, once shown, stands for acts that would hurt in the hands of a passer-by."""
+
+
+class SecondFactorOwed(Forbidden):
+    """The role needs a second factor, and this sign-in had none."""
+
+    def __init__(self, message: str = "Your role needs a second factor beside the password.", **keywords: Any) -> None:
+        super().__init__(message, code="second_factor_owed", **keywords)
+
+
+class ConfirmationNeeded(Forbidden):
+    """The caller is known and may do this, after showing once more who it is."""
+
+    def __init__(
+        self, message: str = "Confirm once more that it is you; nothing was done yet.", **keywords: Any
+    ) -> None:
+        super().__init__(message, code="confirmation_needed", **keywords)
+
+
+class OrganisationNotApproved(Forbidden):
+    """The role allows it, and the registry has not approved the organisation."""
+
+    def __init__(
+        self, message: str = "This opens when the registry has approved your organisation.", **keywords: Any
+    ) -> None:
+        super().__init__(message, code="organisation_not_approved", **keywords)
 
 
 class Role(StrEnum):
@@ -125,6 +154,16 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 """The one table: what each role may do. What an organisation's kind takes away is in `app.accounts.vocabulary`."""
 
 
+CONFIRMED = frozenset(
+    {
+        Permission.MEMBER_MANAGE,
+        Permission.MACHINE_MANAGE,
+        Permission.KEY_MANAGE,
+        Permission.ORGANISATION_APPROVE,
+    }
+)
+"""Whoever gives or takes powers in a browser under one of these has shown a password or passkey a moment ago."""
+
 FRAMEWORK_ENDPOINTS = frozenset({"static", "api-docs.openapi_json"})
 """Open to everybody though their views are not ours to mark: files of the pages, and the API's own description."""
 
@@ -133,7 +172,10 @@ FRAMEWORK_ENDPOINTS = frozenset({"static", "api-docs.openapi_json"})
 class Principal:
     """The caller: a person signed in for one organisation, a machine, or nobody in particular.
 
-    machine: its stable name for records, such as ``api-key:3``.
+    machine: its stable name for records, such as ``api-key:3``. confirmed_at: when the person last showed a password or
+    passkey (milliseconds); None for all who show what they are with each request. owes_second_factor: the role asks for
+    one and this sign-in had none, which is why `permissions` are few. withheld: what the role would allow, were the
+    organisation approved.
     """
 
     organisation_id: int | None = None
@@ -142,6 +184,9 @@ class Principal:
     machine: str | None = None
     permissions: frozenset[Permission] = frozenset()
     name: str = "anonymous"
+    confirmed_at: int | None = None
+    owes_second_factor: bool = False
+    withheld: frozenset[Permission] = frozenset()
 
     @property
     def is_anonymous(self) -> bool:
@@ -185,6 +230,15 @@ def public(view: View) -> View:
     return view
 
 
+def needs_confirmation(view: View) -> View:
+    """Mark a view of the pages as one for which a person must have shown a password or passkey a moment ago.
+
+    What changes something under a permission of `CONFIRMED` needs no mark.
+    """
+    view.needs_confirmation = True  # type: ignore[attr-defined]
+    return view
+
+
 def current_principal() -> Principal:
     """The caller of this request."""
     principal: Principal = g.get("principal", ANONYMOUS)
@@ -224,4 +278,24 @@ def enforce() -> None:
     if principal.is_anonymous:
         raise NotSignedIn
     if not isinstance(permission, Permission) or not principal.may(permission):
-        raise Forbidden
+        raise _refusal(principal, permission)
+    if asks_for_confirmation(request.endpoint, method) and not is_confirmed(principal):
+        raise ConfirmationNeeded
+
+
+def _refusal(principal: Principal, permission: Permission | str) -> Forbidden:
+    if principal.owes_second_factor:
+        return SecondFactorOwed()
+    return OrganisationNotApproved() if permission in principal.withheld else Forbidden()
+
+
+def asks_for_confirmation(endpoint: str, method: str) -> bool:
+    """Whether a person must have shown a password or passkey a moment ago for this route."""
+    view = current_app.view_functions[endpoint]
+    changes = method != "GET" and permission_of_endpoint(endpoint, method) in CONFIRMED
+    return changes or getattr(view, "needs_confirmation", False)
+
+
+def is_confirmed(principal: Principal) -> bool:
+    """Whether the caller has shown a password or passkey a moment ago; machines do with each request."""
+    return principal.confirmed_at is None or now_ms() - principal.confirmed_at <= CONFIRMED_MS

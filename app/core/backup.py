@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from app.core.bootstrap import MIGRATIONS, OriginChanged, SchemaOutdated, alembic_config, migrate, open_ledger
 from app.core.config import Settings
 from app.core.database import create_database_engine
-from app.core.sealing import SealError
+from app.core.sealing import SealError, key_file
 from ledger.backup import Manifest, check_backup, make_backup, read_for_restore, restore_backup
 from ledger.backup.manifest import Progress
 from ledger.checkpoint import Checkpoint
@@ -133,9 +133,9 @@ def _scan_target(settings: Settings, name: str) -> Path | None:
 
 
 def _require_key_encryption_key(settings: Settings) -> None:
-    if not settings.key_encryption_key and not (settings.data_dir / "kek").exists():
+    if not settings.key_encryption_key and not key_file(settings).exists():
         raise SealError(
-            f"the key-encryption key is not here: put the file kek into {settings.data_dir}, or set "
+            f"the key-encryption key is not here: put it into the file {key_file(settings)}, or set "
             "MARCHAMO_KEY_ENCRYPTION_KEY; it is in no backup, and a new one opens none of the keys"
         )
 

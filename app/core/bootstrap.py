@@ -13,7 +13,8 @@ from sqlalchemy import Engine, select
 from app.core.checkpoint_keys import CheckpointKeys
 from app.core.config import Settings
 from app.core.database import create_database_engine, write_session
-from app.core.sealing import Sealer, load_key_encryption_key
+from app.core.resealing import open_sealer
+from app.core.sealing import Sealer
 from app.core.service_keys import KeyPurpose, ServiceKey, load_service_keys
 from app.core.services import Services
 from app.core.witnesses import load_policy
@@ -159,7 +160,7 @@ def _open_database_and_keys(settings: Settings) -> tuple[Engine, Sealer, Mapping
     engine = create_database_engine(settings.effective_database_url)
     try:
         check_schema(engine)
-        sealer = Sealer(load_key_encryption_key(settings))
+        sealer = open_sealer(engine, settings)
         with write_session(engine) as session:
             keys = load_service_keys(session, sealer)
     except BaseException:

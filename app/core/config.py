@@ -7,6 +7,7 @@ Every setting is a field of `Settings`; its environment variable is ``MARCHAMO_`
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "MARCHAMO_"
+SECOND_FACTOR_ROLES = ("platform_administrator", "inspector")
+"""Roles that decide in the registry's or an authority's name: a password alone does not open them."""
 OTHERS = frozenset({f"{PREFIX}{name}" for name in ("SERVER", "API_KEY", "SHARED_DATA", "STATE")})
 """Variables of the scanner's commands and of the tests, beside the service's own."""
 
@@ -57,6 +60,9 @@ class Settings:
     )
     scan_durability: str = _setting("power", "a recorded scan survives a killed process (kill) or a power cut (power)")
     trust_proxy: bool = _setting(False, "believe X-Forwarded-* of one reverse proxy in front")
+    second_person_above: int = _setting(
+        100_000, "units of one product in 24 hours that need a second person, unless a firm says otherwise; 0 for never"
+    )
     client_certificate_header: str = _setting(
         "", "header in which a trusted proxy hands on the client's certificate (RFC 9440: Client-Cert); empty means off"
     )
@@ -68,7 +74,7 @@ class Settings:
     )
     mail_from: str = _setting("", "sender of messages; empty means registry@ and the host of public_url")
     second_factor_roles: tuple[str, ...] = _setting(
-        ("platform_administrator", "inspector"), "roles that a password alone does not open, separated by commas"
+        SECOND_FACTOR_ROLES, "roles that a password alone does not open, separated by commas"
     )
     device_lease_days: int = _setting(30, "days after which a device that was not heard of has to be enrolled again")
     scan_retention_days: int = _setting(730, "days after which scans lose device, address and exact place")
@@ -113,6 +119,17 @@ class Settings:
         own = {urlsplit(self.public_url).netloc, urlsplit(self.code_url or self.public_url).netloc}
         return frozenset(host.lower() for host in own | set(self.trusted_hosts))
 
+    @property
+    def served_hosts(self) -> frozenset[str]:
+        """Values of a request's Host header that are answered: the hosts of our addresses, without a default port."""
+        return frozenset(host.removesuffix(":443").removesuffix(":80") for host in self.code_hosts)
+
+    @property
+    def serves_loopback(self) -> bool:
+        """Whether requests to this machine's own names are answered too: it is a demo, or a proxy stands beside it."""
+        own = {self.host, urlsplit(self.public_url).hostname}
+        return any(host is not None and is_loopback(host) for host in own)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings; raises SettingsError naming the variable that is wrong or unknown."""
@@ -148,9 +165,48 @@ class Settings:
         if self.mail_server and urlsplit(self.mail_server).scheme not in ("smtp", "smtp+starttls", "smtps"):
             # The address is not repeated: it may hold a password.
             raise SettingsError(f"{PREFIX}MAIL_SERVER must start with smtp://, smtp+starttls:// or smtps://")
+        _check_certificate_header(self)
+        if self.second_factor_roles != SECOND_FACTOR_ROLES:
+            _check_roles(self.second_factor_roles)
         for name in ("audit_sample_minutes", "audit_since_hours"):
             if not 0 <= getattr(self, name) <= 10_000:
                 raise SettingsError(f"{PREFIX}{name.upper()} must lie between 0 and 10,000")
+
+
+def relax_for_demonstration() -> bool:
+    """Let a password alone open every role, for this process and its children, unless the environment says otherwise.
+
+    True when it was relaxed: whoever tries the registry out has no telephone at hand for the registry's own desk.
+    """
+    variable = f"{PREFIX}SECOND_FACTOR_ROLES"
+    if variable in os.environ:
+        return False
+    os.environ[variable] = ""
+    return True
+
+
+def _check_roles(roles: tuple[str, ...]) -> None:
+    from app.core.authorisation import Role  # noqa: PLC0415  brings the web framework, which most commands never need
+
+    unknown = set(roles) - {role.value for role in Role}
+    if unknown:
+        # A word that is no role would ask nobody for anything.
+        raise SettingsError(f"{PREFIX}SECOND_FACTOR_ROLES names no role of ours: {', '.join(sorted(unknown))}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name without port means the machine itself."""
+    return host.lower() in ("localhost", "127.0.0.1", "::1", "[::1]")
+
+
+def _check_certificate_header(settings: Settings) -> None:
+    if not settings.client_certificate_header:
+        return
+    if not settings.trust_proxy:
+        # Without a proxy that strips it, anybody could send the header.
+        raise SettingsError(f"{PREFIX}CLIENT_CERTIFICATE_HEADER needs {PREFIX}TRUST_PROXY")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", settings.client_certificate_header):
+        raise SettingsError(f"{PREFIX}CLIENT_CERTIFICATE_HEADER must be a header's name, such as Client-Cert")
 
 
 def _parse(name: str, variable: str, text: str) -> Any:
@@ -191,6 +247,9 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
 
 def _without_password(address: str) -> str:
     """The address with stars for its password, and for its query, where drivers take one too."""
+    if address.startswith("pkcs11:"):  # no authority (RFC 7512): the PIN, or where it lies, is in the query
+        plain, asked, _ = address.partition("?")
+        return f"{plain}{asked and '?***'}"
     start, _, rest = address.partition("://")
     plain, asked, _ = rest.partition("?")
     user_info, at, host = plain.rpartition("@")

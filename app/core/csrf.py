@@ -29,18 +29,19 @@ def install(app: Flask) -> None:
     """Check every state-changing request except those of the API."""
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
+    # Over TLS the library asks for a Referer, which our own Referrer-Policy keeps browsers from sending.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
     guard = CSRFProtect(app)
 
     @app.before_request
     def check() -> None:
         if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.path.startswith("/v1/"):
             return
-        if getattr(current_app.view_functions.get(request.endpoint or ""), "acts_for_nobody", False):
-            # Fetch Metadata (W3C); browsers of before 2023 may not send it.
-            if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-                raise CSRFError("The form stood on a page of another site.")
-            return
-        guard.protect()
+        # Fetch Metadata (W3C); browsers of before 2023 may not send it.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            raise CSRFError("The form stood on a page of another site.")
+        if not getattr(current_app.view_functions.get(request.endpoint or ""), "acts_for_nobody", False):
+            guard.protect()
 
     def refuse(_error: CSRFError) -> Response:
         sentence = "This page was open too long or came from elsewhere. Load it again and repeat."

@@ -6,6 +6,8 @@ from typing import Any
 
 from flask_babel import gettext
 
+from app.core.i18n import one_full_stop
+
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
@@ -45,7 +47,7 @@ class AppError(Exception):
 
     def sentence(self) -> str:
         """The message in the reader's language (needs a request context for another language than English)."""
-        return str(gettext(self.template, **self.parameters))
+        return one_full_stop(str(gettext(self.template, **self.parameters)))
 
     def problem(self) -> dict[str, Any]:
         """The RFC 9457 problem details object."""

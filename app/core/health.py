@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, jsonify
 from sqlalchemy import select, text
 
+from app.core.alarms import count_recent_alarms
 from app.core.authorisation import public
 from app.core.services import services
 from ledger.alarms import count_alarms
@@ -20,7 +21,8 @@ def health() -> Response:
     ledger: `writable`; `read_only` when its high-water mark stands against it, `frozen` when it has ended: then this
     process verifies and proves, and answers 503 to whatever would need an entry.
     ledger_alarms: how many things contradict the ledger. A process with alarms does its work, so this stays 200: a
-    load balancer can do nothing about them, somebody who watches this number must.
+    load balancer can do nothing about them, somebody who watches this number must. security_alarms: how many went on
+    within a day (guessing).
     """
     running = services()
     with running.engine.connect() as connection:
@@ -31,5 +33,11 @@ def health() -> Response:
     fits = finding is None or finding.state is MarkState.OK
     state = "frozen" if frozen else "writable" if fits else "read_only"
     return jsonify(
-        {"status": "ok", "ledger": state, "ledger_size": size, "ledger_alarms": count_alarms(running.engine)}
+        {
+            "status": "ok",
+            "ledger": state,
+            "ledger_size": size,
+            "ledger_alarms": count_alarms(running.engine),
+            "security_alarms": count_recent_alarms(running.engine),
+        }
     )

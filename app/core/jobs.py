@@ -4,6 +4,8 @@ A job is claimed by one worker (SKIP LOCKED on PostgreSQL, the write lock on SQL
 progress report, and is run again from the start when its worker died: handlers sweep what an earlier attempt left.
 A worker that was away longer than its lease (a suspended machine) finds its attempt's number taken by a later one: it
 stops, and can neither report nor finish a job that is no longer its own.
+
+A job that waits for a second person is not claimed before `decide` lets it go, and fails when nobody does in time.
 """
 
 import secrets
@@ -31,6 +33,7 @@ logger = structlog.get_logger(__name__)
 class JobState(StrEnum):
     """Where a job stands."""
 
+    WAITING = "waiting"  # for a second person
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
@@ -59,11 +62,20 @@ class JobRow(Base):
     lease_until: Mapped[int] = mapped_column(Milliseconds, default=0)
     created_at: Mapped[int] = mapped_column(Milliseconds)
     finished_at: Mapped[int | None] = mapped_column(Milliseconds)
+    asked_by_person: Mapped[int | None] = mapped_column(BigInteger)
+    waits_until: Mapped[int | None] = mapped_column(Milliseconds)
+    decided_by: Mapped[str | None] = mapped_column(String(64))
+    decided_at: Mapped[int | None] = mapped_column(Milliseconds)
+    decision_reason: Mapped[str | None] = mapped_column(Text)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as others see it."""
+    """A job as others see it.
+
+    asked_by_person: the person who asked, or who made the machine that did; None where nobody knows. waits_until: when
+    a job that waits for a second person is given up (ms). decided_by: the second person, with time and reason.
+    """
 
     id: str
     kind: str
@@ -78,6 +90,11 @@ class Job:
     created_at: int
     finished_at: int | None
     attempt: int
+    asked_by_person: int | None = None
+    waits_until: int | None = None
+    decided_by: str | None = None
+    decided_at: int | None = None
+    decision_reason: str | None = None
 
 
 class LeaseLost(BaseException):
@@ -108,10 +125,13 @@ def enqueue(
     payload: Mapping[str, Any],
     digest: str,
     total: int = 0,
+    asked_by_person: int | None = None,
+    waits_until: int | None = None,
 ) -> Job:
     """Add a job in the session's transaction; the same key with the same digest returns the first job.
 
-    Raises Conflict when the key was used for other content.
+    waits_until: the job waits for a second person, at the latest until then (ms). Raises Conflict when the key was used
+    for other content.
     """
     key = idempotency_key or secrets.token_hex(16)
     same = select(JobRow).where(
@@ -127,12 +147,14 @@ def enqueue(
             idempotency_key=key,
             payload=orjson.dumps(payload).decode(),
             payload_digest=digest,
-            state=JobState.QUEUED,
+            state=JobState.QUEUED if waits_until is None else JobState.WAITING,
             done=0,
             total=total,
             attempts=0,
             lease_until=0,
             created_at=now_ms(),
+            asked_by_person=asked_by_person,
+            waits_until=waits_until,
         )
         try:
             with session.begin_nested():
@@ -162,6 +184,26 @@ def list_jobs(session: Session, *, organisation_id: int, kind: str | None = None
     if kind:
         query = query.where(JobRow.kind == kind)
     return [_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc()).limit(limit))]
+
+
+def decide(session: Session, job: Job, *, by: str, release: bool, reason: str) -> Job:
+    """Let a waiting job go, or end it, in the session's transaction. by: the actor's name for records.
+
+    Who may is for the caller to know. Raises Conflict when it does not wait any more.
+    """
+    row = session.get_one(JobRow, job.id, populate_existing=True, with_for_update=True)
+    now = now_ms()
+    if row.state != JobState.WAITING or (row.waits_until is not None and row.waits_until <= now):
+        raise Conflict("This work does not wait for a decision any more.", code="not_waiting")
+    row.decided_by, row.decided_at, row.decision_reason = by, now, reason
+    if release:
+        row.state = JobState.QUEUED
+    else:
+        row.state, row.finished_at = JobState.FAILED, now
+        refusal = Conflict("A second person of your organisation refused this.", code="release_refused", fix=reason)
+        row.problem = orjson.dumps(refusal.problem()).decode()
+    session.flush()
+    return _job(row)
 
 
 def run_next(engine: Engine, handlers: Mapping[str, Handler]) -> bool:
@@ -203,10 +245,23 @@ def run_next(engine: Engine, handlers: Mapping[str, Handler]) -> bool:
 def _claim(engine: Engine) -> Job | None:
     now = now_ms()
     with write_session(engine) as session:
-        ready = or_(JobRow.state == JobState.QUEUED, (JobRow.state == JobState.RUNNING) & (JobRow.lease_until < now))
+        ready = or_(
+            JobRow.state == JobState.QUEUED,
+            (JobRow.state == JobState.RUNNING) & (JobRow.lease_until < now),
+            (JobRow.state == JobState.WAITING) & (JobRow.waits_until <= now),
+        )
         query = select(JobRow).where(ready).order_by(JobRow.created_at).limit(1).with_for_update(skip_locked=True)
         row = session.scalar(query)
         if row is None:
+            return None
+        if row.state == JobState.WAITING:
+            row.state = JobState.FAILED
+            row.finished_at = now
+            row.problem = orjson.dumps(
+                Conflict(
+                    "No second person released this in time.", code="release_expired", fix="Ask for it again."
+                ).problem()
+            ).decode()
             return None
         row.attempts += 1
         if row.attempts > MAX_ATTEMPTS:
@@ -261,4 +316,9 @@ def _job(row: JobRow) -> Job:
         created_at=row.created_at,
         finished_at=row.finished_at,
         attempt=row.attempts,
+        asked_by_person=row.asked_by_person,
+        waits_until=row.waits_until,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        decision_reason=row.decision_reason,
     )

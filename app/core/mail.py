@@ -18,12 +18,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.core.clock import now, now_ms
 from app.core.config import Settings
 from app.core.database import Base, BigId, Bytes, Milliseconds, write_session
+from app.core.sealing import SealError
 from app.core.services import Services
 
 ROUND_SECONDS = 2.0
@@ -85,6 +86,13 @@ def send_waiting_mail(services: Services) -> int:
     return sent
 
 
+def mail_waiting_for(connection: Connection, services: Services, address: str) -> dict[int, bytes]:
+    """The messages to one address that wait, by number: few wait, and each is opened to see whose it is."""
+    rows = connection.execute(select(OutgoingMailRow.id, OutgoingMailRow.sealed))
+    opened = {number: services.sealer.open(bytes(sealed), _CONTEXT) for number, sealed in rows}
+    return {number: data for number, data in opened.items() if _recipient(data) == address}
+
+
 @contextmanager
 def mail_being_sent(services: Services) -> Iterator[None]:
     """Send messages on a thread of its own while the context lasts: a mail server may be slow."""
@@ -108,13 +116,14 @@ def mail_being_sent(services: Services) -> Iterator[None]:
 
 
 def _send_one(services: Services, row: OutgoingMailRow) -> bool:
-    data = services.sealer.open(row.sealed, _CONTEXT)
     try:
+        data = services.sealer.open(row.sealed, _CONTEXT)
         if services.settings.mail_server:
             _hand_over(services.settings, data)
         else:
             _write(services.settings.data_dir / FOLDER, row.id, data)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, SealError, ValueError) as error:
+        # ValueError: an address that SMTP can not say. What is wrong with one message must not keep the others back.
         # Neither the address nor the server's words: both may hold what belongs to a person.
         logger.warning("mail not sent", number=row.id, attempts=row.attempts + 1, error=type(error).__name__)
         _try_later(services, row.id)

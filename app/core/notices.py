@@ -17,12 +17,16 @@ from app.core.database import Base, BigId, Milliseconds
 class NoticeKind(StrEnum):
     """What can be told; the words are those of a webhook's `type`."""
 
+    KEY_REGISTERED = "key.registered"
     KEY_REVOKED = "key.revoked"
     DEVICE_REVOKED = "device.revoked"
+    DEVICE_CONFLICT = "device.conflict"
     MEMBER_JOINED = "member.joined"
     ACCOUNT_RECOVERED = "account.recovered"
     BATCH_PUBLISHED = "batch.published"
     BATCH_WAITS_FOR_RELEASE = "batch.waits_for_release"
+    LIMIT_ASKED = "limit.asked"
+    OWNER_ACTED = "goods.owner_acted"
     RIGHT_DECIDED = "right.decided"
     GUESSING = "alarm.guessing"
 
@@ -37,6 +41,8 @@ class NoticeRow(Base):
     kind: Mapped[str] = mapped_column(String(40))
     data: Mapped[str] = mapped_column(Text)
     created_at: Mapped[int] = mapped_column(Milliseconds, index=True)
+    handed_on_at: Mapped[int | None] = mapped_column(Milliseconds, index=True)
+    """When it was laid out for its organisation's webhooks; None while it waits for that."""
 
 
 def notify(

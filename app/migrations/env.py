@@ -4,16 +4,7 @@ from typing import Any
 
 from alembic import context
 
-import app.access.models
-import app.accounts.models
-import app.core.attempts
-import app.core.jobs
-import app.core.mail
-import app.core.notices
-import app.core.service_keys
-import app.facts.models
-import app.registry.models  # noqa: F401
-from app.core.database import Base
+from app.migrations.tables import metadata
 from ledger.storage.tables import metadata as ledger_metadata
 
 
@@ -25,7 +16,7 @@ def include(_object: Any, name: str | None, kind: str, _reflected: bool, _compar
 with context.config.attributes["engine"].connect() as connection:
     context.configure(
         connection=connection,
-        target_metadata=[Base.metadata, ledger_metadata],
+        target_metadata=[metadata, ledger_metadata],
         include_object=include,
         render_as_batch=connection.dialect.name == "sqlite",
         transaction_per_migration=True,

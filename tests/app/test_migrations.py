@@ -20,7 +20,7 @@ from ledger.storage.tables import metadata as ledger_metadata
 from tests.databases import Databases
 from tests.serving import run_command
 
-GUARDED = (*APPEND_ONLY_TABLES, "events", "event_units", "scan_commitments")
+GUARDED = (*APPEND_ONLY_TABLES, "events", "event_units", "scan_commitments", "scan_redactions")
 KEY = bytes(range(32))
 
 ROWS = {
@@ -41,8 +41,11 @@ ROWS = {
     ),
     "event_units": "(unit_id, event) VALUES (1, 1)",
     "scan_commitments": (
-        "(number, log_index, committed_at, size, root, sealed_secret, upto, marks) "
-        "VALUES (1, 1, 1, 1, :salt, :salt, '{}', :salt)"
+        "(number, log_index, committed_at, size, root, upto, marks) VALUES (1, 1, 1, 1, :salt, '{}', :salt)"
+    ),
+    "scan_redactions": (
+        "(number, log_index, first, last, redacted_at, kept_days, size, root, leaves, marks) "
+        "VALUES (1, 1, 1, 1, 1, 1, 1, :salt, :salt, :salt)"
     ),
 }
 

@@ -1,7 +1,7 @@
-"""rights."""
+"""Limits for each lot, and jobs that wait for a second person."""
 
-import sqlalchemy as sa  # noqa: F401
-from alembic import op  # noqa: F401
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0007"
 down_revision = "0006"
@@ -10,7 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the tables."""
+    """Add the columns."""
+    op.add_column("issuing_rights", sa.Column("lot_quota", sa.BigInteger(), nullable=True))
+    op.create_index("ix_batches_product_id_lot", "batches", ["product_id", "lot"])
+    op.add_column("jobs", sa.Column("asked_by_person", sa.BigInteger(), nullable=True))
+    op.add_column("jobs", sa.Column("waits_until", sa.BigInteger(), nullable=True))
+    op.add_column("jobs", sa.Column("decided_by", sa.String(64), nullable=True))
+    op.add_column("jobs", sa.Column("decided_at", sa.BigInteger(), nullable=True))
+    op.add_column("jobs", sa.Column("decision_reason", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:

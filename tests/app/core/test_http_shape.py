@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import DataError
+from structlog.testing import capture_logs
 
 from app.core.authorisation import Role, public
 from app.core.errors import TooMany
@@ -238,3 +239,25 @@ def test_a_key_number_beyond_four_bytes_names_no_key(client: FlaskClient, servic
     owner = bearer(api_key(services, Role.OWNER))
     for number in (2**32, 2**63, 10**30):
         assert client.post(f"/v1/keys/{number}/rotation", headers=owner).status_code == 404
+
+
+def test_who_was_refused_what_is_logged_and_who_only_is_not_signed_in_is_not(
+    client: FlaskClient, services: Services
+) -> None:
+    auditor = bearer(api_key(services, Role.AUDITOR))
+    with capture_logs() as logs:
+        client.get("/v1/api-keys")
+        client.get("/v1/api-keys", headers=auditor)
+        client.get("/v1/api-keys", headers=bearer("mch_made-up"))
+    refused = [(entry["status"], entry["endpoint"], entry["actor"]) for entry in logs]
+    assert [entry["event"] for entry in logs] == ["request refused"] * 2
+    assert refused[0][:2] == (403, "access.list_api_keys")
+    assert refused[0][2].startswith("api-key:")
+    assert refused[1] == (401, "access.list_api_keys", "anonymous")
+
+
+def test_true_and_false_are_written_as_json_has_them(client: FlaskClient) -> None:
+    for lie in ("true", 1, 0, "yes", None):
+        answer = client.post("/v1/verify", json={"code": "x", "offline": lie})
+        assert answer.status_code == 422, lie
+        assert answer.get_json()["errors"][0]["where"] == "/offline"

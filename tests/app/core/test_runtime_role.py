@@ -125,7 +125,7 @@ def test_erasing_is_the_owners(owner: Settings, serving: Flask) -> None:
         services.engine.dispose()
 
 
-GROWING = (*APPEND_ONLY_TABLES, "events", "event_units", "scan_commitments")
+GROWING = (*APPEND_ONLY_TABLES, "events", "event_units", "scan_commitments", "scan_redactions")
 
 
 @pytest.mark.parametrize(

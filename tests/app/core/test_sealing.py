@@ -1,15 +1,18 @@
 """Secrets at rest: sealed for one purpose, opened by one key, refused after any change."""
 
+import os
 import stat
 import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.config import Settings
-from app.core.sealing import KEY_SIZE, Sealer, SealError, load_key_encryption_key
+from app.core.sealing import KEY_SIZE, Sealer, SealError, load_key_encryption_key, write_new_file
 
 KEY = bytes(range(KEY_SIZE))
 
@@ -84,3 +87,35 @@ def test_the_environments_key_comes_first(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, key_encryption_key=KEY)
     assert load_key_encryption_key(settings) == KEY
     assert not (tmp_path / "kek").exists()
+
+
+def test_derived_keys_are_those_of_hkdf_over_the_first_key_and_stay_when_the_key_changes() -> None:
+    first = Sealer(KEY)
+    expected = HKDF(algorithm=hashes.SHA256(), length=KEY_SIZE, salt=None, info=b"test").derive(KEY)
+    assert first.derive("test") == expected
+    assert Sealer(bytes(KEY_SIZE), first.derivation_root).derive("test") == expected
+
+
+def test_a_key_file_that_was_named_is_never_made(tmp_path: Path) -> None:
+    with pytest.raises(SealError, match="is not there"):
+        load_key_encryption_key(Settings(data_dir=tmp_path, kek_file=str(tmp_path / "disk" / "kek")))
+
+
+def test_two_sources_of_the_key_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SealError, match="one of them must go"):
+        load_key_encryption_key(Settings(data_dir=tmp_path, key_encryption_key=KEY, kek_uri="pkcs11:token=a"))
+
+
+def test_the_name_of_a_new_key_file_is_on_disk_before_anything_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_new_file(tmp_path / "kek", bytes(KEY_SIZE))
+    assert synced == ["file", "folder"]
