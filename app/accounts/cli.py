@@ -9,6 +9,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from app.accounts import service
+from app.accounts.role_document import document
 from app.accounts.vocabulary import OrganisationStatus
 from app.core.authorisation import Principal, Role, permissions_of
 from app.core.bootstrap import open_services
@@ -79,13 +80,19 @@ def list_command(services: Services, *, status: str | None) -> None:
 
 @account.command()
 @click.argument("issuer")
-@click.argument("decision", type=click.Choice(["approve", "refuse"]))
+@click.argument("decision", type=click.Choice(["approve", "refuse", "suspend"]))
 @click.option("--reason", required=True)
+@click.option("--jurisdiction", multiple=True, metavar="COUNTRY", help="Where an authority may act, such as MX.")
 @with_services
-def decide(services: Services, *, issuer: str, decision: str, reason: str) -> None:
-    """Decide on an organisation."""
-    use_case = service.approve_organisation if decision == "approve" else service.refuse_organisation
-    decided = use_case(services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason)
+def decide(services: Services, *, issuer: str, decision: str, reason: str, jurisdiction: tuple[str, ...]) -> None:
+    """Decide on an organisation; approving also re-opens one that was suspended."""
+    if decision == "approve":
+        decided = service.approve_organisation(
+            services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason, jurisdiction=jurisdiction or None
+        )
+    else:
+        use_case = service.refuse_organisation if decision == "refuse" else service.suspend_organisation
+        decided = use_case(services, issuer=issuer, decided_by=COMMAND_LINE, reason=reason)
     click.echo(f"{decided.name} is {decided.status.value}; ledger entry {decided.log_index}.")
 
 
@@ -113,3 +120,9 @@ def decide_right(services: Services, *, reference: str, decision: str, reason: s
         services, reference=reference, approve=approve, reason=reason, decided_by=COMMAND_LINE, quota=quota
     )
     click.echo(f"{right.value} is {right.status.value}; ledger entry {right.log_index}.")
+
+
+@account.command()
+def roles() -> None:
+    """Print the table of roles as docs/roles.md has it."""
+    click.echo(document(), nl=False)

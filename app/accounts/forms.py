@@ -1,5 +1,6 @@
 """Fields of the accounts pages: what a browser posted, bounded and read strictly."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -53,6 +54,20 @@ def end_of_day(name: str) -> int | None:
         return from_datetime(day + timedelta(days=1)) - 1
     except (ValueError, OverflowError):
         raise Invalid("This must be a day such as 2027-12-31.", code="not_a_day") from None
+
+
+def posted_document() -> bytes | None:
+    """The bytes of the posted file `document`, None when none was chosen; the request's own limit bounds them."""
+    file = request.files.get("document")
+    if file is None or not file.filename:
+        return None
+    with closing(file):
+        return file.stream.read()
+
+
+def country_codes(name: str) -> list[str]:
+    """The posted country codes, in capitals, written with blanks or commas between them."""
+    return text(name).upper().replace(",", " ").split()
 
 
 def sign_in_address() -> str:

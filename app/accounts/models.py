@@ -7,7 +7,10 @@ from app.core.database import Base, BigId, Bytes, Milliseconds
 
 
 class OrganisationRow(Base):
-    """A firm, authority or other body; `issuer` is its registry-assigned namespace for items without GTIN."""
+    """A firm, authority or other body; `issuer` is its registry-assigned namespace for items without GTIN.
+
+    jurisdiction: ISO 3166-1 codes of the countries in which an authority may act, in order, a blank between them.
+    """
 
     __tablename__ = "organisations"
 
@@ -22,6 +25,7 @@ class OrganisationRow(Base):
     decided_by: Mapped[str | None] = mapped_column(String(64))
     decision_reason: Mapped[str | None] = mapped_column(Text)
     log_index: Mapped[int | None] = mapped_column(BigInteger)
+    jurisdiction: Mapped[str | None] = mapped_column(Text)
 
 
 class PersonRow(Base):
@@ -59,16 +63,31 @@ class IssuingRightRow(Base):
     value: Mapped[str] = mapped_column(String(14), index=True)
     granted_by: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
     quota: Mapped[int | None] = mapped_column(BigInteger)
+    lot_quota: Mapped[int | None] = mapped_column(BigInteger)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
     valid_from: Mapped[int] = mapped_column(Milliseconds)
     valid_until: Mapped[int | None] = mapped_column(Milliseconds)
     evidence: Mapped[str] = mapped_column(Text)
+    evidence_sha256: Mapped[str | None] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16))
     requested_at: Mapped[int] = mapped_column(Milliseconds)
     decided_at: Mapped[int | None] = mapped_column(Milliseconds)
     decided_by: Mapped[str | None] = mapped_column(String(64))
     decision_reason: Mapped[str | None] = mapped_column(Text)
     log_index: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class EvidenceDocumentRow(Base):
+    """The document that proves a right, sealed; its SHA-256 stands with the right and in the right's statement."""
+
+    __tablename__ = "evidence_documents"
+
+    right_id: Mapped[int] = mapped_column(ForeignKey("issuing_rights.id"), primary_key=True, autoincrement=False)
+    media_type: Mapped[str] = mapped_column(String(40))
+    size: Mapped[int] = mapped_column()
+    sealed: Mapped[bytes] = mapped_column(Bytes)
+    handed_in_by: Mapped[str] = mapped_column(String(64))
+    handed_in_at: Mapped[int] = mapped_column(Milliseconds)
 
 
 class OrganisationKeyRow(Base):
@@ -80,14 +99,30 @@ class OrganisationKeyRow(Base):
     key_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
     purpose: Mapped[str] = mapped_column(String(16))
+    holder: Mapped[str] = mapped_column(String(16))
     public_key: Mapped[bytes] = mapped_column(Bytes)
-    sealed_private_key: Mapped[bytes] = mapped_column(Bytes)
+    sealed_private_key: Mapped[bytes | None] = mapped_column(Bytes)
+    """None for a key that the firm holds."""
     created_at: Mapped[int] = mapped_column(Milliseconds)
     valid_until: Mapped[int] = mapped_column(Milliseconds)
     registered_index: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(Milliseconds)
     revoked_index: Mapped[int | None] = mapped_column(BigInteger)
+    """Where the revocation stands on the ledger."""
+    revoked_from: Mapped[int | None] = mapped_column(BigInteger)
+    """The first position at which a batch of this key does not count any more."""
     revocation_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class KeyRegistrationRow(Base):
+    """A key number set aside for a key that a firm is about to register; removed when it is, or when it is too old."""
+
+    __tablename__ = "key_registrations"
+
+    key_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisations.id"), index=True)
+    purpose: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[int] = mapped_column(Milliseconds)
 
 
 class AdministrativeActRow(Base):

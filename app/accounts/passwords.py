@@ -6,18 +6,10 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from scanners.codes.serial import ALPHABET
-
 MIN_PASSWORD = 12
 MAX_PASSWORD = 200
 
 _hasher = PasswordHasher()
-
-
-def new_temporary_password() -> str:
-    """A password of 80 bits that a person can read out and type, in groups of four."""
-    text = "".join(secrets.choice(ALPHABET) for _ in range(16))
-    return "-".join(text[start : start + 4] for start in range(0, 16, 4))
 
 
 def hash_password(password: str) -> str:
@@ -26,7 +18,9 @@ def hash_password(password: str) -> str:
 
 
 def password_matches(password_hash: str, password: str) -> bool:
-    """Whether the password fits; costs the same whether or not it does."""
+    """Whether the password fits; costs the same whether or not it does, and for a person who has no password."""
+    if not password_hash.startswith("$argon2"):
+        password_hash, password = decoy_hash(), ""
     try:
         return _hasher.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, flash, make_response, redirect, render_template, request
+from flask import Response, flash, jsonify, make_response, redirect, render_template, request
+from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.accounts import words
 from app.accounts.forms import sign_in_address
 from app.core.errors import AppError, NotSignedIn
-from app.core.http import answer_app_error, wants_json
+from app.core.http import answer_app_error, problem_response, wants_json
 
 
 def page(template: str, *, error: AppError | None = None, **context: Any) -> Response:
@@ -26,6 +27,20 @@ def then(again: Callable[[AppError], AnyResponse], goal: str, done: str, use_cas
         return again(error)
     flash(done, "good")
     return redirect(goal, 303)
+
+
+def answered(use_case: Callable[[], dict[str, Any]]) -> AnyResponse:
+    """Answer a script of a page with what the use case gives, or with the refusal in the reader's language.
+
+    A refusal is a problem (RFC 9457) with the members `sentence` and, where there is something to do, `said_fix`.
+    """
+    try:
+        return jsonify(use_case())
+    except AppError as error:
+        answer = problem_response(error)
+        said = {"sentence": error.sentence(), "said_fix": gettext(error.fix) if error.fix else None}
+        answer.set_data(jsonify((answer.get_json() or {}) | said).get_data())
+        return answer
 
 
 def once(answer: AnyResponse) -> AnyResponse:

@@ -7,6 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from app.accounts.vocabulary import (
+    KeyHolder,
     OrganisationKeyPurpose,
     OrganisationKind,
     OrganisationStatus,
@@ -19,7 +20,10 @@ from ledger.statement import STATEMENT_TYPE, sign_statement
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A firm, shop, authority or the registry itself; `issuer` is its name on the wire."""
+    """A firm, shop, authority or the registry itself; `issuer` is its name on the wire.
+
+    jurisdiction: ISO 3166-1 alpha-2 codes of the countries in which an authority may act; empty for all others.
+    """
 
     id: int
     issuer: str
@@ -31,11 +35,16 @@ class Organisation:
     decided_at: int | None
     decision_reason: str | None
     log_index: int | None
+    jurisdiction: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """A right to issue codes, asked for or decided; `reference` is its name on the wire."""
+    """A right to issue codes, asked for or decided; `reference` is its name on the wire.
+
+    quota: units in all. lot_quota: units of one GTIN and lot, whoever makes them. Both None for no limit.
+    evidence_sha256: of the document handed in, in hexadecimal digits.
+    """
 
     reference: str
     organisation_id: int
@@ -43,6 +52,7 @@ class Right:
     value: str
     granted_by: int | None
     quota: int | None
+    lot_quota: int | None
     used: int
     valid_from: int
     valid_until: int | None
@@ -52,18 +62,24 @@ class Right:
     decided_at: int | None
     decision_reason: str | None
     log_index: int | None
+    evidence_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """The right under which a GTIN or case may be commissioned now."""
+    """The right under which a GTIN or case may be commissioned now.
+
+    lot_quota: the largest number of units of one lot, by this right or by that of the owner behind a delegation.
+    """
 
     right_id: int
     organisation_id: int
     kind: RightKind
     value: str
     quota: int | None
+    lot_quota: int | None
     used: int
+    granted_by: int | None = None
 
     @property
     def remaining(self) -> int | None:
@@ -73,23 +89,29 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What everybody may know of an organisation's key; positions are ledger indexes, times milliseconds."""
+    """What everybody may know of an organisation's key; positions are ledger indexes, times milliseconds.
+
+    revoked_index: where the revocation stands. revoked_from: from which position on batches of this key do not count;
+    the same one, or an earlier one when the theft was earlier.
+    """
 
     key_id: int
     organisation_id: int
     purpose: OrganisationKeyPurpose
+    holder: KeyHolder
     public_key: bytes
     created_at: int
     valid_until: int
     registered_index: int
     revoked_at: int | None
     revoked_index: int | None
+    revoked_from: int | None
     revocation_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class OrganisationKey:
-    """A key to sign with, opened."""
+    """A key that the service holds, opened to sign with."""
 
     key_id: int
     private_key: Ed25519PrivateKey
@@ -101,7 +123,11 @@ class OrganisationKey:
 
 @dataclass(frozen=True, slots=True)
 class PublicCodeKey:
-    """The key named in a code's `S`, ready to verify with."""
+    """The key named in a code's `S`, ready to verify with.
+
+    revoked_from: the first ledger position at which a batch of this key does not count any more. issuer_suspended:
+    the registry has closed its organisation's access for now.
+    """
 
     key_id: int
     organisation_id: int
@@ -109,7 +135,9 @@ class PublicCodeKey:
     valid_until: int
     registered_index: int
     revoked_at: int | None
-    revoked_index: int | None
+    revoked_from: int | None
+    holder: KeyHolder = KeyHolder.SERVICE
+    issuer_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

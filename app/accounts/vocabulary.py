@@ -47,6 +47,13 @@ class OrganisationKeyPurpose(StrEnum):
     STATEMENT = "statement"
 
 
+class KeyHolder(StrEnum):
+    """Who holds the private half of a key; the wire name stands in the registration on the ledger."""
+
+    SERVICE = "service"
+    FIRM = "firm"
+
+
 ROLES_OF_KIND: dict[OrganisationKind, frozenset[Role]] = {
     OrganisationKind.FIRM: frozenset(
         {

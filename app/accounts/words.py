@@ -8,6 +8,7 @@ from flask_babel import lazy_pgettext as _p
 from flask_babel.speaklater import LazyString
 
 from app.accounts.vocabulary import (
+    KeyHolder,
     OrganisationKeyPurpose,
     OrganisationKind,
     OrganisationStatus,
@@ -38,6 +39,10 @@ _WORDS: dict[type[StrEnum], dict[StrEnum, LazyString]] = {
         RightStatus.APPROVED: _p("right", "Approved"),
         RightStatus.REFUSED: _p("right", "Refused"),
         RightStatus.REVOKED: _p("right", "Ended"),
+    },
+    KeyHolder: {
+        KeyHolder.SERVICE: _p("key", "The registry"),
+        KeyHolder.FIRM: _p("key", "Your firm"),
     },
     OrganisationKeyPurpose: {
         OrganisationKeyPurpose.CODE: _("Signs codes"),

@@ -5,7 +5,7 @@ ledger cannot.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import AdministrativeActRow, OrganisationRow
 from app.accounts.service import records
+from app.accounts.service.people import member_roles, person_names
 from app.accounts.service.statements import ledger_subject, payload, registry_entry
 from app.core.audit_rows import LoggedRows, stated_time
 from app.core.authorisation import Principal
@@ -43,9 +44,13 @@ class Act(StrEnum):
     API_KEY_REVOKED = "api_key.revoked"
     CLIENT_CREATED = "client.created"
     CLIENT_REVOKED = "client.revoked"
+    CERTIFICATE_REGISTERED = "certificate.registered"
+    CERTIFICATE_REVOKED = "certificate.revoked"
     DEVICE_ENROLLED = "device.enrolled"
+    DEVICE_RENEWED = "device.renewed"
     DEVICE_REVOKED = "device.revoked"
     ACCOUNT_RECOVERED = "account.recovered"
+    ACCOUNT_RECOVERY_REFUSED = "account.recovery_refused"
     PERSON_ERASED = "person.erased"
     LIMITS_CHANGED = "limits.changed"
     BATCH_RELEASED = "batch.released"
@@ -66,6 +71,7 @@ class ActRecord:
     actor: str
     details: dict[str, Any]
     at: int
+    organisation_id: int
 
 
 def perform(
@@ -123,7 +129,40 @@ def list_acts(session: Session, *, organisation_id: int, before: int | None = No
     if before is not None:
         query = query.where(AdministrativeActRow.log_index < before)
     rows = session.scalars(query.order_by(AdministrativeActRow.log_index.desc()).limit(limit))
-    return [ActRecord(row.log_index, Act(row.act), row.actor, orjson.loads(row.details), row.at) for row in rows]
+    return [_record(row) for row in rows]
+
+
+def acts_of_kind(session: Session, *, organisation_id: int, act: Act) -> list[ActRecord]:
+    """All of the organisation's acts of one kind, in the order of the ledger."""
+    rows = session.scalars(
+        select(AdministrativeActRow)
+        .where(AdministrativeActRow.organisation_id == organisation_id, AdministrativeActRow.act == act)
+        .order_by(AdministrativeActRow.log_index)
+    )
+    return [_record(row) for row in rows]
+
+
+def acts_everywhere(connection: Connection, act: Act) -> Iterator[ActRecord]:
+    """All acts of one kind, of every organisation, in the order of the ledger: for audits."""
+    rows = connection.execute(
+        select(AdministrativeActRow.__table__)
+        .where(AdministrativeActRow.act == act)
+        .order_by(AdministrativeActRow.log_index)
+    )
+    for row in rows:
+        yield _record(row)
+
+
+def names_in_acts(session: Session, *, organisation_id: int, acts: Sequence[ActRecord]) -> dict[str, str]:
+    """Names of the people whom an organisation's acts speak of, by the name that the records have: ``person:7``.
+
+    Whom it knows: its members, and those an act was about. Others who acted (the registry's people) stay numbers.
+    """
+    members = set(member_roles(session, organisation_id))
+    actors = {act.actor for act in acts} & members
+    about = {str(act.details["person"]) for act in acts if "person" in act.details}
+    numbers = {int(number) for name in actors | about if (number := name.removeprefix("person:")).isdigit()}
+    return {f"person:{number}": name for number, name in person_names(session, numbers).items()}
 
 
 def act_check(sealer: Sealer) -> ExtraCheck:
@@ -151,6 +190,12 @@ def act_check(sealer: Sealer) -> ExtraCheck:
         words=words,
         about=lambda row: _subject(sealer, row.issuer),
     ).check
+
+
+def _record(row: AdministrativeActRow | Row[Any]) -> ActRecord:
+    return ActRecord(
+        row.log_index, Act(row.act), row.actor, orjson.loads(row.details), row.at, organisation_id=row.organisation_id
+    )
 
 
 def _subject(sealer: Sealer, issuer: str) -> bytes:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.accounts.models import IssuingRightRow, OrganisationKeyRow, OrganisationRow
 from app.accounts.service.statements import ledger_subject, organisation_subject
@@ -19,6 +20,8 @@ from ledger.audit.report import AuditScope, Fault
 from ledger.audit.statements import Stated, Stretch, stretches
 from ledger.strict import encode_base64
 
+Columns = ReadOnlyColumnCollection[str, Any]
+
 _organisations = OrganisationRow.__table__.c
 _keys = OrganisationKeyRow.__table__.c
 _rights = IssuingRightRow.__table__.c
@@ -26,15 +29,19 @@ _rights = IssuingRightRow.__table__.c
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """A table whose rows stand as the last decision left them. member: of the statement, which names the row."""
+    """A table whose rows stand as the last decision left them.
+
+    member: of the statement, which names the row. open: the status of rows on which nobody has decided yet.
+    """
 
     table: str
     code: str
     member: str
+    open: str
 
 
-_ORGANISATIONS = _Decided("organisations", "organisation", "organisation")
-_RIGHTS = _Decided("issuing_rights", "right", "reference")
+_ORGANISATIONS = _Decided("organisations", "organisation", "organisation", OrganisationStatus.PENDING)
+_RIGHTS = _Decided("issuing_rights", "right", "reference", RightStatus.REQUESTED)
 
 
 def organisation_check(sealer: Sealer) -> ExtraCheck:
@@ -61,16 +68,14 @@ def organisation_check(sealer: Sealer) -> ExtraCheck:
                     "status": row.status,
                     "reason": row.decision_reason,
                 }
+                words |= _decider(row, stated)
+                if row.jurisdiction is not None or said(stated, "jurisdiction") is not None:
+                    words["jurisdiction"] = row.jurisdiction  # entries from before there was one do not have the member
                 yield from _differing(stated, words, where, "organisation.entry")
                 if organisation_subject(sealer, row.issuer) not in stated.subjects:
                     yield Fault("organisation.subject", where, f"entry {stated.index} is not about it")
         if scope.whole:
-            undecided = select(_organisations.issuer, _organisations.status).where(
-                _organisations.log_index.is_(None), _organisations.status != OrganisationStatus.PENDING
-            )
-            for row in connection.execute(undecided):
-                finding = f"it is {row.status}, and no entry of the ledger says so"
-                yield Fault("organisation.entry", f"organisations {row.issuer}", finding)
+            yield from _check_undecided(connection, _organisations, _organisations.issuer, _ORGANISATIONS)
             yield from strays(connection, "organisations", "organisation", _organisations.log_index, scope.size)
 
     return check
@@ -95,18 +100,15 @@ def right_check(sealer: Sealer) -> ExtraCheck:
                 if said(stated, "reference") != row.reference:
                     yield from _check_ended_with(row, stated, where, issuers)
                     continue
-                yield from _differing(stated, _right_words(row), where, "right.entry")
+                yield from _differing(stated, _right_words(row, stated), where, "right.entry")
+                if not _is_given_as_said(row, stated, issuers):
+                    yield Fault("right.entry", where, f"its entry {stated.index} does not say that this giver gave it")
                 if issuers.get(row.organisation_id) != (said(stated, "granted_to") or said(stated, "organisation")):
                     yield Fault("right.entry", where, f"its entry {stated.index} gives it to another organisation")
                 if ledger_subject(sealer, "right", row.reference) not in stated.subjects:
                     yield Fault("right.subject", where, f"entry {stated.index} is not about it")
         if scope.whole:
-            undecided = select(_rights.reference, _rights.status).where(
-                _rights.log_index.is_(None), _rights.status != RightStatus.REQUESTED
-            )
-            for row in connection.execute(undecided):
-                finding = f"it is {row.status}, and no entry of the ledger says so"
-                yield Fault("right.entry", f"issuing_rights {row.reference}", finding)
+            yield from _check_undecided(connection, _rights, _rights.reference, _RIGHTS)
             yield from strays(connection, "issuing_rights", "right", _rights.log_index, scope.size)
 
     return check
@@ -145,6 +147,7 @@ def _check_key(sealer: Sealer, stretch: Stretch, row: Row[Any], issuers: dict[in
         "action": "registered",
         "key_id": row.key_id,
         "purpose": row.purpose,
+        "holder": row.holder,
         "public_key": encode_base64(row.public_key),
         "valid_until": stated_time(row.valid_until),
     }
@@ -165,8 +168,21 @@ def _check_key(sealer: Sealer, stretch: Stretch, row: Row[Any], issuers: dict[in
         yield from _differing(stated, words, where, "key.entry")
         if ledger_subject(sealer, "key", str(row.key_id)) not in stated.subjects:
             yield Fault("key.subject", where, f"entry {index} is not about it")
+    since = said(stretch.entries[row.revoked_index], "from_index") if row.revoked_index in stretch.entries else None
+    if within(stretch, row.revoked_index) and row.revoked_from != (row.revoked_index if since is None else since):
+        finding = f"its entry {row.revoked_index} says another position from which on it is revoked"
+        yield Fault("key.entry", where, finding)
     if row.revoked_index is None and row.revoked_at is not None:
         yield Fault("key.entry", where, "it is revoked, and no entry of the ledger says so")
+
+
+def _check_undecided(
+    connection: Connection, columns: Columns, name: ColumnElement[str], of: _Decided
+) -> Iterator[Fault]:
+    """Name the rows that stand as if somebody had decided, though no entry is theirs."""
+    found = select(name, columns.status).where(columns.log_index.is_(None), columns.status != of.open)
+    for row, status in connection.execute(found):
+        yield Fault(f"{of.code}.entry", f"{of.table} {row}", f"it is {status}, and no entry of the ledger says so")
 
 
 def _check_last(stretch: Stretch, rows: dict[str, Row[Any]], of: _Decided) -> Iterator[Fault]:
@@ -194,8 +210,15 @@ def _check_ended_with(row: Row[Any], stated: Stated, where: str, issuers: dict[i
         yield Fault("right.entry", where, f"entry {stated.index} of the ledger speaks of another right")
 
 
-def _right_words(row: Row[Any]) -> dict[str, object]:
-    return {
+def _is_given_as_said(row: Row[Any], stated: Stated, issuers: dict[int, str]) -> bool:
+    if row.granted_by is None or row.kind != RightKind.DELEGATION:
+        return row.granted_by is None and row.kind != RightKind.DELEGATION
+    # The registry may have ended it; that entry speaks of the maker alone.
+    return said(stated, "granted_to") is None or issuers.get(row.granted_by) == said(stated, "organisation")
+
+
+def _right_words(row: Row[Any], stated: Stated) -> dict[str, object]:
+    words = {
         "time": stated_time(row.decided_at),
         "reference": row.reference,
         "right_kind": row.kind,
@@ -206,6 +229,19 @@ def _right_words(row: Row[Any]) -> dict[str, object]:
         "evidence": row.evidence,
         "reason": row.decision_reason,
     }
+    words |= _decider(row, stated)
+    if row.status == RightStatus.APPROVED and row.valid_from != row.decided_at:
+        words["time"] = stated_time(row.valid_from)  # a right holds from the decision on
+    if row.lot_quota is not None or said(stated, "lot_quota") is not None:
+        words["lot_quota"] = row.lot_quota  # statements made before there were such limits do not speak of them
+    if row.evidence_sha256 is not None or said(stated, "evidence_sha256") is not None:
+        words["evidence_sha256"] = row.evidence_sha256  # nor of documents
+    return words
+
+
+def _decider(row: Row[Any], stated: Stated) -> dict[str, object]:
+    """Who decided; statements from before it stood in them do not have the member."""
+    return {} if said(stated, "by") is None else {"by": row.decided_by}
 
 
 def _differing(stated: Stated, words: dict[str, object], where: str, code: str) -> Iterator[Fault]:

@@ -1,22 +1,29 @@
 """People: what a form must say about them, and how they are added."""
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from flask_babel import gettext
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts.models import PersonRow
+from app.accounts.models import MembershipRow, PersonRow
+from app.accounts.password_strength import is_easy_to_guess
 from app.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
+from app.core.authorisation import Role
 from app.core.clock import now_ms
 from app.core.errors import Conflict, Faults, NotFound
 from app.core.i18n import LANGUAGES
 
+MANAGING = (Role.OWNER, Role.PLATFORM_ADMINISTRATOR)
+"""Roles that look after an organisation: it always has somebody with one of them."""
 MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3
 
-# Deliberately simple: whether an address exists only a message to it can tell.
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\"(),:;<>\[\\\]]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\.[a-z0-9-]{2,63}")
+# Whether an address exists only a message to it can tell. ASCII, as mail servers take it without more ado; no question
+# mark, since =?utf-8?q?...?= in a header is read as other text than it is, and the letter would go to somebody else.
+_EMAIL = re.compile(r"[a-z0-9!#$%&'*+/=^_`{|}~.-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\.[a-z0-9-]{2,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +63,22 @@ def check_person(faults: Faults, *, email: str, name: str, password: str | None,
     if locale not in LANGUAGES:
         faults.add("/locale", "The language is en or es.")
     if password is not None:
-        check_password(faults, password, email=email)
+        check_password(faults, password, email=email, known=(name,))
     return PersonEntry(email, name, locale)
 
 
-def check_password(faults: Faults, password: str, *, email: str) -> None:
-    """Note what is wrong with a new password: length, or nothing but one's own address (NIST SP 800-63B, 3.1.1.2)."""
+def check_password(faults: Faults, password: str, *, email: str, known: Iterable[str] = ()) -> None:
+    """Note what is wrong with a new password: its length, or that it is soon guessed (NIST SP 800-63B-4, 3.1.1.2).
+
+    known: names of the person and the organisation, which a guesser tries first.
+    """
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         faults.add("/password", "The password has 12 to 200 characters.")
-    elif password.lower() in (email, email.partition("@")[0]) or len(set(password)) < 5:
-        faults.add("/password", "This password is too easy to guess.")
+    elif is_easy_to_guess(password, (email, *known)):
+        faults.add(
+            "/password",
+            "This password is too easy to guess. Four words that nobody else would put together are a good one.",
+        )
 
 
 def new_person(session: Session, entry: PersonEntry, password_hash: str) -> PersonRow:
@@ -100,6 +113,39 @@ def person_by_id(session: Session, person_id: int) -> Person:
     if row is None:
         raise NotFound
     return _person(row)
+
+
+def managers_of(session: Session, organisation_id: int) -> list[Person]:
+    """The people who look after an organisation."""
+    rows = session.scalars(
+        select(PersonRow)
+        .join(MembershipRow, MembershipRow.person_id == PersonRow.id)
+        .where(MembershipRow.organisation_id == organisation_id, MembershipRow.role.in_(MANAGING))
+        .order_by(PersonRow.id)
+    )
+    return [_person(row) for row in rows]
+
+
+def member_roles(session: Session, organisation_id: int) -> dict[str, str]:
+    """The role of each member, under the name that records have for the person: ``person:7``."""
+    found = session.execute(
+        select(MembershipRow.person_id, MembershipRow.role)
+        .where(MembershipRow.organisation_id == organisation_id)
+        .order_by(MembershipRow.person_id)
+    )
+    return {f"person:{number}": role for number, role in found}
+
+
+def person_names(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """Names by id, in the reader's language for those who were erased; unknown ids are left out."""
+    found = session.execute(select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids)))
+    return {number: name or gettext("erased person") for number, name in found}
+
+
+def holds_password(session: Session, *, person_id: int, password_hash: str) -> bool:
+    """Whether this is still the person's password hash; if so, it is until the session's transaction ends."""
+    asked = select(PersonRow.password_hash).where(PersonRow.id == person_id)
+    return session.scalar(asked.with_for_update(read=True)) == password_hash
 
 
 def set_password_hash(session: Session, *, person_id: int, password_hash: str) -> None:

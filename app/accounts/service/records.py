@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import IssuingRightRow, OrganisationKeyRow, OrganisationRow
 from app.accounts.values import KeyRecord, Organisation, Right
 from app.accounts.vocabulary import (
+    KeyHolder,
     OrganisationKeyPurpose,
     OrganisationKind,
     OrganisationStatus,
@@ -36,8 +37,14 @@ def organisation_by_id(session: Session, organisation_id: int) -> Organisation:
     """The organisation; raises NotFound."""
     row = session.get(OrganisationRow, organisation_id, populate_existing=True)
     if row is None:
-        raise NotFound
+        raise NotFound("No organisation has this name in the registry.")
     return organisation(row)
+
+
+def registry_organisations(session: Session) -> frozenset[int]:
+    """The registry's own organisations, of which there is one once it has an administrator."""
+    rows = session.scalars(select(OrganisationRow.id).where(OrganisationRow.kind == OrganisationKind.REGISTRY))
+    return frozenset(rows)
 
 
 def organisation_by_issuer(session: Session, issuer: str) -> Organisation:
@@ -46,7 +53,7 @@ def organisation_by_issuer(session: Session, issuer: str) -> Organisation:
         select(OrganisationRow).where(OrganisationRow.issuer == issuer).execution_options(populate_existing=True)
     )
     if row is None:
-        raise NotFound
+        raise NotFound("No organisation has this name in the registry.")
     return organisation(row)
 
 
@@ -80,6 +87,7 @@ def organisation(row: OrganisationRow) -> Organisation:
         decided_at=row.decided_at,
         decision_reason=row.decision_reason,
         log_index=row.log_index,
+        jurisdiction=frozenset((row.jurisdiction or "").split()),
     )
 
 
@@ -92,6 +100,7 @@ def right(row: IssuingRightRow) -> Right:
         value=row.value,
         granted_by=row.granted_by,
         quota=row.quota,
+        lot_quota=row.lot_quota,
         used=row.used,
         valid_from=row.valid_from,
         valid_until=row.valid_until,
@@ -101,6 +110,7 @@ def right(row: IssuingRightRow) -> Right:
         decided_at=row.decided_at,
         decision_reason=row.decision_reason,
         log_index=row.log_index,
+        evidence_sha256=row.evidence_sha256,
     )
 
 
@@ -110,11 +120,13 @@ def key_record(row: OrganisationKeyRow) -> KeyRecord:
         key_id=row.key_id,
         organisation_id=row.organisation_id,
         purpose=OrganisationKeyPurpose(row.purpose),
+        holder=KeyHolder(row.holder),
         public_key=row.public_key,
         created_at=row.created_at,
         valid_until=row.valid_until,
         registered_index=row.registered_index,
         revoked_at=row.revoked_at,
         revoked_index=row.revoked_index,
+        revoked_from=row.revoked_from,
         revocation_reason=row.revocation_reason,
     )

@@ -1,24 +1,27 @@
-"""Issuing rights: asked for, decided, delegated, used up and revoked; decisions are on the ledger."""
+"""Issuing rights: asked for, decided, delegated and revoked; decisions are on the ledger."""
 
+import contextlib
 import secrets
 from collections.abc import Callable
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from app.accounts.entitlements import check_prefix, normalise_gtin, prefix_covers
-from app.accounts.models import IssuingRightRow, OrganisationRow
-from app.accounts.service import records
+from app.accounts.models import IssuingRightRow
+from app.accounts.service import letters, records
 from app.accounts.service.entitled import find_entitlement, refuse_overlap
 from app.accounts.service.keys import refuse_revoked_signer, statement_signer
 from app.accounts.service.organisations import check_reason
+from app.accounts.service.people import managers_of
 from app.accounts.service.statements import ledger_subject, payload, registry_entry
 from app.accounts.values import Organisation, Right
-from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
+from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightKind, RightStatus
 from app.core.authorisation import Principal
 from app.core.clock import now_ms, to_iso
 from app.core.database import session_on, write_session
 from app.core.errors import Conflict, Faults, Forbidden, NotFound
+from app.core.notices import NoticeKind, notify
 from app.core.services import Services
 from ledger.log import NewEntry
 from scanners.codes.serial import ALPHABET
@@ -26,7 +29,9 @@ from scanners.codes.serial import ALPHABET
 MAX_EVIDENCE = 2000
 MAX_QUOTA = 10**12
 OPEN_REQUESTS = 50
-"""How many undecided requests an organisation may have."""
+"""How many undecided requests an approved organisation may have."""
+OPEN_WHILE_WAITING = 5
+"""How many one may have that the registry does not know yet: with each come up to five megabytes of a stranger's."""
 
 
 def request_right(
@@ -55,7 +60,9 @@ def request_right(
         ).all()
         if any(row.kind == kind and row.value == value for row in open_requests):
             raise Conflict("This right was asked for before, or is held already.", code="already_asked")
-        if sum(row.status == RightStatus.REQUESTED for row in open_requests) >= OPEN_REQUESTS:
+        status = records.organisation_by_id(session, organisation_id).status
+        allowed = OPEN_REQUESTS if status is OrganisationStatus.APPROVED else OPEN_WHILE_WAITING
+        if sum(row.status == RightStatus.REQUESTED for row in open_requests) >= allowed:
             raise Conflict("Too many requests wait for a decision.", code="too_many_requests_open")
         row = IssuingRightRow(
             reference=_new_reference(),
@@ -82,9 +89,10 @@ def decide_right(
     reason: str,
     decided_by: Principal,
     quota: int | None = None,
+    lot_quota: int | None = None,
     valid_until: int | None = None,
 ) -> Right:
-    """Approve or refuse a request, on the ledger; the registry may set a quota and an end.
+    """Approve or refuse a request, on the ledger; the registry may set a quota, one for each lot, and an end.
 
     Raises NotFound, Invalid, Conflict ("already_decided", "right_taken", "organisation_not_approved").
     """
@@ -92,6 +100,7 @@ def decide_right(
     now = now_ms()
     faults = Faults()
     _check_quota(faults, quota)
+    _check_quota(faults, lot_quota, "/lot_quota")
     if valid_until is not None and valid_until <= now:
         faults.add("/valid_until", "The end must lie in the future.")
     faults.refuse_if_any("Some of the entries can not be used.")
@@ -101,14 +110,25 @@ def decide_right(
     quota = asked.quota if quota is None else quota
     status = RightStatus.APPROVED if approve else RightStatus.REFUSED
     statement = _right_payload(
-        asked, owner, status=status, at_ms=now, quota=quota, valid_until=valid_until, reason=reason
+        asked,
+        owner,
+        status=status,
+        at_ms=now,
+        quota=quota,
+        lot_quota=lot_quota,
+        valid_until=valid_until,
+        reason=reason,
+        by=decided_by,
     )
 
     def apply(connection: Connection, index: int) -> Right:
         with session_on(connection) as session:
-            row = session.scalars(select(IssuingRightRow).where(IssuingRightRow.reference == reference)).one()
+            held = select(IssuingRightRow).where(IssuingRightRow.reference == reference).with_for_update()
+            row = session.scalars(held).one()
             if row.status != RightStatus.REQUESTED:
-                raise Conflict("This request is %(status)s already.", code="already_decided", status=row.status)
+                raise Conflict("This request is decided already.", code="already_decided")
+            if row.evidence_sha256 != asked.evidence_sha256:
+                raise Conflict("Another document has just been handed in. Look at it first.", code="evidence_changed")
             if approve:
                 _refuse_unless_approved(session, row.organisation_id)
                 # Checked again here, where decisions come one after the other: two overlapping requests can not both
@@ -116,13 +136,18 @@ def decide_right(
                 refuse_overlap(session, organisation_id=row.organisation_id, kind=RightKind(row.kind), value=row.value)
             row.status = status.value
             row.quota = quota
+            row.lot_quota = lot_quota
             row.valid_from = now
             row.valid_until = valid_until
             row.decided_at = now
             row.decided_by = decided_by.actor
             row.decision_reason = reason
             row.log_index = index
-            return records.right(row)
+            _tell_holder(session, row)
+            decided = records.right(row)
+            for person in managers_of(session, owner.id):
+                letters.right_decided(session, services, to=person, organisation=owner, right=decided)
+            return decided
 
     return _append(services, registry_entry(services, _subject(services, asked), statement=statement), apply)
 
@@ -136,23 +161,24 @@ def delegate_gtin(
     quota: int,
     valid_until: int,
     actor: Principal,
+    lot_quota: int | None = None,
 ) -> Right:
     """Let another organisation commission units of an own GTIN, up to `quota`, until `valid_until` (milliseconds).
 
-    Stated and signed by the owner. Raises Invalid, NotFound (no such organisation), Forbidden (not the owner's GTIN).
+    lot_quota: units of one lot at most, over all makers. Stated and signed by the owner. Raises Invalid, NotFound (no
+    such organisation), Forbidden (not the owner's GTIN).
     """
     gtin = normalise_gtin(gtin)
     now = now_ms()
     faults = Faults()
     _check_quota(faults, quota)
+    _check_quota(faults, lot_quota, "/lot_quota")
     if valid_until <= now:
         faults.add("/valid_until", "The end must lie in the future.")
     faults.refuse_if_any("Some of the entries can not be used.")
     with Session(services.engine) as session:
         owner = records.organisation_by_id(session, owner_organisation_id)
-        maker = records.organisation_by_issuer(session, to_issuer)
-        if maker.status is not OrganisationStatus.APPROVED:
-            raise NotFound
+        maker = _maker(session, to_issuer)
         if maker.id == owner.id:
             raise Conflict("An organisation needs no delegation from itself.", code="delegation_to_itself")
         _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
@@ -164,6 +190,7 @@ def delegate_gtin(
         value=gtin,
         granted_by=owner.id,
         quota=quota,
+        lot_quota=lot_quota,
         used=0,
         valid_from=now,
         valid_until=valid_until,
@@ -175,7 +202,15 @@ def delegate_gtin(
         log_index=None,
     )
     statement = _right_payload(
-        right, maker, status=RightStatus.APPROVED, at_ms=now, quota=quota, valid_until=valid_until, reason=None
+        right,
+        maker,
+        status=RightStatus.APPROVED,
+        at_ms=now,
+        quota=quota,
+        lot_quota=lot_quota,
+        valid_until=valid_until,
+        reason=None,
+        by=actor,
     )
     statement["organisation"], statement["granted_to"] = owner.issuer, maker.issuer
     entry = NewEntry("right", (_subject(services, right),), signer.sign(statement), signer.key_id)
@@ -191,6 +226,7 @@ def delegate_gtin(
                 value=gtin,
                 granted_by=owner.id,
                 quota=quota,
+                lot_quota=lot_quota,
                 used=0,
                 valid_from=now,
                 valid_until=valid_until,
@@ -202,6 +238,7 @@ def delegate_gtin(
                 log_index=index,
             )
             session.add(row)
+            _tell_holder(session, row)
             session.flush()
             return records.right(row)
 
@@ -231,8 +268,10 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
         status=RightStatus.REVOKED,
         at_ms=now,
         quota=held.quota,
+        lot_quota=held.lot_quota,
         valid_until=held.valid_until,
         reason=reason,
+        by=revoked_by,
     )
     if signer is not None:
         statement["organisation"], statement["granted_to"] = grantor.issuer, holder.issuer
@@ -253,41 +292,27 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
                 ending.decided_by = revoked_by.actor
                 ending.decision_reason = reason
                 ending.log_index = index
+                _tell_holder(session, ending)
             return records.right(row)
 
     return _append(services, entry, apply)
 
 
-def list_rights(session: Session, *, organisation_id: int) -> list[Right]:
-    """Every right the organisation asked for, holds or held, newest first."""
-    return _rights(session, IssuingRightRow.organisation_id == organisation_id)
-
-
-def list_delegations(session: Session, *, owner_organisation_id: int) -> list[Right]:
-    """Delegations that the organisation gave to others, newest first."""
-    return _rights(session, IssuingRightRow.granted_by == owner_organisation_id)
-
-
-def list_right_requests(session: Session, *, limit: int = 200) -> list[tuple[Right, Organisation]]:
-    """Requests that wait for the registry, oldest first, with the organisation that asks."""
-    rows = session.execute(
-        select(IssuingRightRow, OrganisationRow)
-        .join(OrganisationRow, OrganisationRow.id == IssuingRightRow.organisation_id)
-        .where(IssuingRightRow.status == RightStatus.REQUESTED)
-        .order_by(IssuingRightRow.requested_at, IssuingRightRow.id)
-        .limit(limit)
-    )
-    return [(records.right(row), records.organisation(asking)) for row, asking in rows]
-
-
-def _rights(session: Session, which: ColumnElement[bool]) -> list[Right]:
-    newest_first = (IssuingRightRow.requested_at.desc(), IssuingRightRow.id.desc())
-    return [records.right(row) for row in session.scalars(select(IssuingRightRow).where(which).order_by(*newest_first))]
-
-
 def _refuse_unless_approved(session: Session, organisation_id: int) -> None:
     if records.organisation_by_id(session, organisation_id).status is not OrganisationStatus.APPROVED:
         raise Conflict("Approve the organisation first, then its rights.", code="organisation_not_approved")
+
+
+def _maker(session: Session, issuer: str) -> Organisation:
+    """The organisation that may be given a right: an approved firm; others make no codes. Raises NotFound."""
+    with contextlib.suppress(NotFound):
+        maker = records.organisation_by_issuer(session, issuer)
+        if maker.status is OrganisationStatus.APPROVED and maker.kind is OrganisationKind.FIRM:
+            return maker
+    raise NotFound(
+        "No firm that can make codes has this name here.",
+        fix="Copy the six characters from the maker's own page.",
+    )
 
 
 def _refuse_unless_owned(session: Session, *, organisation_id: int, gtin: str, at_ms: int) -> None:
@@ -334,8 +359,10 @@ def _right_payload(
     status: RightStatus,
     at_ms: int,
     quota: int | None,
+    lot_quota: int | None,
     valid_until: int | None,
     reason: str | None,
+    by: Principal,
 ) -> dict[str, object]:
     return payload(
         kind="right",
@@ -346,10 +373,18 @@ def _right_payload(
         value=right.value,
         status=status.value,
         quota=quota,
+        lot_quota=lot_quota,
         valid_until=None if valid_until is None else to_iso(valid_until),
         evidence=right.evidence,
+        evidence_sha256=right.evidence_sha256,
         reason=reason,
+        by=by.actor,
     )
+
+
+def _tell_holder(session: Session, row: IssuingRightRow) -> None:
+    data = {"reference": row.reference, "kind": row.kind, "value": row.value, "status": row.status}
+    notify(session, organisation_id=row.organisation_id, kind=NoticeKind.RIGHT_DECIDED, data=data)
 
 
 def _append(services: Services, entry: NewEntry, apply: Callable[[Connection, int], Right]) -> Right:
@@ -363,9 +398,9 @@ def _subject(services: Services, right: Right) -> bytes:
     return ledger_subject(services.sealer, "right", right.reference)
 
 
-def _check_quota(faults: Faults, quota: int | None) -> None:
+def _check_quota(faults: Faults, quota: int | None, where: str = "/quota") -> None:
     if quota is not None and not 1 <= quota <= MAX_QUOTA:
-        faults.add("/quota", "A quota is a whole number of units, at least 1.")
+        faults.add(where, "A quota is a whole number of units, at least 1.")
 
 
 def _new_reference() -> str:

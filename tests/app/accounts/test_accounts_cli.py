@@ -32,7 +32,7 @@ def test_an_administrator_is_added_with_a_password_typed_twice(environment: None
     made = run("administrator", "--email", "ada@example.org", "--name", "Ada", answers=f"{password}\n{password}\n")
     assert made.exit_code == 0
     assert password not in made.output
-    assert access.sign_in(services, email="ada@example.org", password=password, remote_address="192.0.2.1")
+    assert access.sign_in(services, email="ada@example.org", password=password, visitor=access.Visitor("192.0.2.1"))
     assert "registry" in run("list").output
 
 

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.accounts.models import OrganisationKeyRow
-from app.accounts.service import keys as key_cases
-from app.accounts.vocabulary import OrganisationKeyPurpose, OrganisationKind
+from app.accounts.vocabulary import OrganisationKind
 from app.core.database import write_session
 from app.core.errors import Conflict, NotFound
 from app.core.sealing import Sealer, SealError
@@ -20,12 +19,14 @@ from ledger.leaf import commitment
 from ledger.statement import read_unverified
 from ledger.storage.engine import begin_write
 from ledger.strict import decode_base64
+from scanners.codes.key_messages import possession_message
 from tests.builders import make_approved, make_approved_firm, make_organisation, on_sqlite
 
 
 def current_code_key(services: Services, firm: accounts.Organisation) -> accounts.OrganisationKey:
     with Session(services.engine) as session:
-        return accounts.code_key(session, services.sealer, organisation_id=firm.id)
+        in_use = accounts.code_key_in_use(session, organisation_id=firm.id)
+        return accounts.code_key_by_id(session, services.sealer, organisation_id=firm.id, key_id=in_use.key_id)
 
 
 def test_a_registration_proves_that_the_key_is_held(services: Services) -> None:
@@ -37,9 +38,7 @@ def test_a_registration_proves_that_the_key_is_held(services: Services) -> None:
     assert (said["kind"], said["action"], said["key_id"]) == ("key", "registered", key.key_id)
     assert (said["organisation"], said["holder"], said["purpose"]) == (firm.issuer, "service", "code")
     public = decode_base64(str(said["public_key"]))
-    message = key_cases.possession_message(
-        key_id=key.key_id, issuer=firm.issuer, purpose=OrganisationKeyPurpose.CODE, public_key=public
-    )
+    message = possession_message(key_id=key.key_id, issuer=firm.issuer, purpose="code", public_key=public)
     Ed25519PublicKey.from_public_bytes(public).verify(decode_base64(str(said["possession"])), message)
     assert public == key.public_key.public_bytes_raw()
 
@@ -62,7 +61,7 @@ def test_a_statement_key_is_no_code_key(services: Services) -> None:
         number = accounts.list_keys(session, organisation_id=shop.id)[0].key_id
         assert accounts.public_code_key(session, number) is None
         with pytest.raises(Conflict):
-            accounts.code_key(session, services.sealer, organisation_id=shop.id)
+            accounts.code_key_in_use(session, organisation_id=shop.id)
 
 
 def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_counts(services: Services) -> None:
@@ -72,7 +71,7 @@ def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_counts(service
     assert current_code_key(services, firm).key_id == new.key_id != old.key_id
     found = accounts.public_code_key(services.engine, old.key_id)
     assert found is not None
-    assert found.revoked_index is None
+    assert found.revoked_from is None
     body = services.log.entry(new.registered_index).body
     assert body is not None
     assert read_unverified(body.statement).payload["replaces"] == old.key_id
@@ -90,7 +89,7 @@ def test_a_revocation_counts_from_its_ledger_position_and_a_successor_is_ready(s
     assert revoked.revoked_index > old.registered_index
     found = accounts.public_code_key(services.engine, old.key_id)
     assert found is not None
-    assert found.revoked_index == revoked.revoked_index
+    assert found.revoked_from == revoked.revoked_from == revoked.revoked_index
     assert current_code_key(services, firm).key_id != old.key_id
     with pytest.raises(Conflict):
         accounts.revoke_key(services, organisation_id=firm.id, key_id=old.key_id, reason="Again.")
@@ -154,6 +153,7 @@ def test_private_keys_are_sealed_for_their_row_alone(services: Services) -> None
     with Session(services.engine) as session:
         row = session.scalars(select(OrganisationKeyRow).where(OrganisationKeyRow.key_id == key.key_id)).one()
     raw = key.private_key.private_bytes_raw()
+    assert row.sealed_private_key is not None
     assert raw not in row.sealed_private_key
     assert services.sealer.open(row.sealed_private_key, f"organisation key {key.key_id}") == raw
     with pytest.raises(SealError):

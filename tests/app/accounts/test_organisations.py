@@ -1,20 +1,18 @@
 """Organisations sign up, are decided on, and get their keys; the ledger says so."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationKeyPurpose, OrganisationKind, OrganisationStatus
-from app.core.errors import Conflict, Invalid, Malformed, NotFound, TooMany
+from app.core.errors import Conflict, Invalid, Malformed, NotFound
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
 from ledger.statement import STATEMENT_TYPE, verify_statement
 from tests.builders import (
     ADMINISTRATOR,
-    PASSWORD,
     make_approved,
     make_approved_firm,
     make_organisation,
@@ -37,7 +35,7 @@ def test_an_organisation_that_signs_up_waits_and_has_no_keys(services: Services)
     with Session(services.engine) as session:
         assert accounts.list_keys(session, organisation_id=firm.id) == []
         with pytest.raises(Conflict):
-            accounts.code_key(session, services.sealer, organisation_id=firm.id)
+            accounts.code_key_in_use(session, organisation_id=firm.id)
 
 
 def test_an_approval_is_on_the_ledger_with_its_reason(services: Services) -> None:
@@ -84,7 +82,7 @@ def test_an_approval_that_stopped_before_the_keys_is_completed_by_repeating_it(
 ) -> None:
     pending = make_organisation(services)
     with monkeypatch.context() as patch:
-        patch.setattr("app.accounts.service.organisations.issue_missing_keys", lambda *_: [])
+        patch.setattr("app.accounts.service.deciding.issue_missing_keys", lambda *_: [])
         accounts.approve_organisation(services, issuer=pending.issuer, decided_by=ADMINISTRATOR, reason="Seen.")
     accounts.approve_organisation(services, issuer=pending.issuer, decided_by=ADMINISTRATOR, reason="Seen.")
     with Session(services.engine) as session:
@@ -173,28 +171,6 @@ def test_a_weak_password_is_refused(services: Services, password: str) -> None:
             locale="es",
         )
     assert password not in str(refused.value.problem())
-
-
-def test_one_address_cannot_sign_up_without_end(services: Services) -> None:
-    limited = replace(services, settings=replace(services.settings, rate_limits=True))
-
-    def sign_up(number: int) -> None:
-        accounts.register_organisation(
-            limited,
-            name="Firm",
-            country="MX",
-            kind=OrganisationKind.FIRM,
-            person_name="Owner",
-            email=f"o{number}@example.org",
-            password=PASSWORD,
-            locale="es",
-            remote_address="192.0.2.9",
-        )
-
-    for number in range(10):
-        sign_up(number)
-    with pytest.raises(TooMany):
-        sign_up(10)
 
 
 def test_lists_come_in_pages_without_gaps_or_repetition(services: Services) -> None:

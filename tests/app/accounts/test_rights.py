@@ -1,15 +1,20 @@
 """Issuing rights: who may make codes for which number, how many, and until when."""
 
 import threading
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
+from app.accounts.models import IssuingRightRow
 from app.accounts.vocabulary import OrganisationKind, RightKind, RightStatus
 from app.core.clock import now_ms
+from app.core.database import write_session
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.services import Services
+from ledger.audit import audit
 from ledger.statement import STATEMENT_TYPE, verify_statement
 from ledger.storage.engine import begin_write
 from tests.builders import (
@@ -163,6 +168,19 @@ def test_a_right_is_not_approved_before_its_organisation(services: Services) -> 
 
 
 @on_sqlite
+def test_a_firm_that_nobody_knows_yet_asks_for_a_few_numbers_only(services: Services) -> None:
+    """With each may come five megabytes."""
+    pending, known = make_organisation(services), make_approved_firm(services, prefix=None)
+    for item in range(5):
+        ask(services, pending, RightKind.GTIN, gtin(item + 1))
+    with pytest.raises(Conflict) as refused:
+        ask(services, pending, RightKind.GTIN, gtin(6))
+    assert refused.value.code == "too_many_requests_open"
+    for item in range(6):
+        ask(services, known, RightKind.GTIN, gtin(item + 1))
+
+
+@on_sqlite
 def test_the_same_request_twice_is_refused(services: Services) -> None:
     firm = make_approved_firm(services)
     with pytest.raises(Conflict) as refused:
@@ -212,8 +230,10 @@ def test_only_the_owner_of_a_gtin_can_delegate_it(services: Services) -> None:
 @on_sqlite
 def test_a_delegation_to_nobody_is_refused(services: Services) -> None:
     owner, pending = make_approved_firm(services), make_organisation(services)
-    with pytest.raises(NotFound):
-        delegate(services, owner, pending, gtin(1))
+    shop = make_approved(services, kind=OrganisationKind.SHOP)
+    for none_that_makes_codes in (pending, shop, replace(shop, issuer="ZZZZZZ")):
+        with pytest.raises(NotFound, match="No firm that can make codes"):
+            delegate(services, owner, none_that_makes_codes, gtin(1))
 
 
 def test_an_owner_can_take_a_delegation_back_and_a_stranger_can_not(services: Services) -> None:
@@ -340,3 +360,45 @@ def test_cases_are_covered_by_the_company_prefix_alone(services: Services) -> No
         ):
             found = accounts.find_prefix_entitlement(session, organisation_id=holder.id, digits=digits, at_ms=now_ms())
             assert (found is not None) is expected
+
+
+def test_a_document_that_comes_while_it_is_decided_is_looked_at_first(services: Services) -> None:
+    """On PostgreSQL both would otherwise go through: approved on one document, and another one in its place."""
+    asked = ask(services, make_approved_firm(services, prefix=None), RightKind.PREFIX, PREFIX)
+    outcomes: list[str] = []
+
+    def decide() -> None:
+        try:
+            outcomes.append(approve(services, asked).status)
+        except Conflict as error:
+            outcomes.append(error.code)
+
+    with write_session(services.engine) as session:
+        held = select(IssuingRightRow).where(IssuingRightRow.reference == asked.reference).with_for_update()
+        row = session.scalars(held).one()
+        deciding = threading.Thread(target=decide)
+        deciding.start()
+        deciding.join(0.5)
+        row.evidence_sha256 = "0" * 64
+    deciding.join()
+    assert outcomes == ["evidence_changed"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("change", [{"granted_by": 1}, {"valid_from": 1}, {"decided_by": "person:99"}])
+def test_the_audit_names_a_delegation_that_was_changed_behind_the_ledger(
+    services: Services, change: dict[str, object]
+) -> None:
+    make_approved_firm(services, prefix=None)
+    owner, maker = make_approved_firm(services), make_approved_firm(services, prefix=None)
+    right = delegate(services, owner, maker, gtin())
+
+    def faults() -> list[tuple[str, str]]:
+        checks = [accounts.right_check(services.sealer)]
+        report = audit(services.engine, services.log.verifier, origin=services.log.origin, extra_checks=checks)
+        return [(fault.code, fault.where) for fault in report.faults]
+
+    assert faults() == []
+    with write_session(services.engine) as session:
+        session.execute(update(IssuingRightRow).where(IssuingRightRow.reference == right.reference).values(change))
+    assert faults() == [("right.entry", f"issuing_rights {right.reference}")]
