@@ -1,25 +1,29 @@
-"""Keys of machines: shown once, kept as a hash, narrowed to scopes, expiring."""
+"""Keys of machines: shown once, kept as a hash, narrowed to scopes, expiring.
 
-from sqlalchemy import func, select
+A key belongs to the organisation, not to the person who made it: it works on when that person leaves, for a till must
+not stop because of that. The page of machines says so, and rotation gives the key a maker who is there.
+"""
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.access.identity import API_KEY_PREFIX, forget_api_key
 from app.access.models import ApiKeyRow
+from app.access.principals import API_KEY_PREFIX, scopes_of_words
+from app.access.remembered import forget_machine
+from app.access.service.granting import DAY_MS, Grant, check_grant, common_values, refuse_too_many
+from app.access.uses import last_days
 from app.access.values import ApiKey
 from app.accounts import service as accounts
-from app.accounts.vocabulary import ROLES_OF_KIND
-from app.core.authorisation import Permission, Principal, Role, permissions_of
-from app.core.clock import now_ms
-from app.core.database import write_session
-from app.core.errors import Conflict, Faults, Forbidden, Invalid, NotFound
+from app.core.authorisation import Permission, Principal, Role
+from app.core.clock import now_ms, to_iso
+from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.services import Services
 from app.core.tokens import new_token, token_hash
+from ledger.strict import encode_base64
 
-DAY_MS = 24 * 3600 * 1000
-MAX_DAYS = 366
-MAX_KEYS = 100
-"""How many keys that still work an organisation may have."""
 PREFIX_LENGTH = 12
+MAX_OVERLAP_HOURS = 720
+"""How long a replaced key may work beside its successor."""
 
 
 def create_api_key(
@@ -33,58 +37,71 @@ def create_api_key(
 ) -> tuple[ApiKey, str]:
     """The new key and its secret, which nobody can read again.
 
-    A person who manages the organisation may give a machine any role that a member could have; a machine never more
-    than it may itself. Raises Invalid, Forbidden, Conflict when there are too many.
+    What may be given is said by `granting.check_grant`. Raises Invalid, Forbidden, Conflict when there are too many.
     """
-    if principal.organisation_id is None or principal.role is None:
-        raise Forbidden
-    faults = Faults()
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= 100 or not name.isprintable():
-        faults.add("/name", "The name has 1 to 100 characters.")
-    if not 1 <= days <= MAX_DAYS:
-        faults.add("/days", "A key works for 1 to 366 days.")
-    if scopes is not None and not scopes <= permissions_of(role):
-        faults.add("/scopes", "The scopes must be permissions of the role.")
-    faults.refuse_if_any("Some of the entries can not be used.")
-    if principal.machine is not None and not permissions_of(role, scopes) <= principal.permissions:
-        raise Forbidden("An API key can not make a key that may do more than itself.")
+    grant = check_grant(services, principal=principal, name=name, role=role, scopes=scopes, days=days)
     secret = API_KEY_PREFIX + new_token()
-    now = now_ms()
-    with write_session(services.engine) as session:
-        kind = accounts.organisation_by_id(session, principal.organisation_id).kind
-        if role not in ROLES_OF_KIND[kind]:
-            raise Invalid(
-                "Nobody can be %(role)s in an organisation of kind %(kind)s.",
-                code="role_not_of_kind",
-                role=role.value,
-                kind=kind.value,
-            )
-        working = session.scalar(
-            select(func.count())
-            .select_from(ApiKeyRow)
-            .where(
-                ApiKeyRow.organisation_id == principal.organisation_id,
-                ApiKeyRow.revoked_at.is_(None),
-                ApiKeyRow.expires_at > now,
-            )
-        )
-        if (working or 0) >= MAX_KEYS:
-            raise Conflict("The organisation has 100 API keys already.", code="too_many_api_keys")
-        row = ApiKeyRow(
-            key_hash=token_hash(secret),
-            prefix=secret[:PREFIX_LENGTH],
-            organisation_id=principal.organisation_id,
-            name=name,
-            role=role.value,
-            scopes=None if scopes is None else " ".join(sorted(scopes)),
-            created_by=principal.actor,
-            created_at=now,
-            expires_at=now + days * DAY_MS,
-        )
-        session.add(row)
+
+    def apply(session: Session) -> ApiKey:
+        refuse_too_many(session, ApiKeyRow, grant, code="too_many_api_keys")
+        return _add(session, grant, secret)
+
+    key = accounts.perform(
+        services,
+        accounts.Act.API_KEY_CREATED,
+        organisation_id=grant.organisation_id,
+        by=principal,
+        details={**_named(secret), **grant.details()},
+        apply=apply,
+    )
+    return key, secret
+
+
+def rotate_api_key(
+    services: Services, *, principal: Principal, prefix: str, overlap_hours: int = 24
+) -> tuple[ApiKey, str]:
+    """A new key in place of another, which works for `overlap_hours` more: time to hand the new one to the machine.
+
+    The new key has the name, role, scopes and length of life of the old one. Raises NotFound, Invalid, Forbidden,
+    Conflict when the old one does not work any more.
+    """
+    if principal.organisation_id is None:
+        raise Forbidden
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise Invalid("The old key works for 0 to 720 hours more.", code="overlap")
+    with Session(services.engine) as session:
+        old = _row(session, principal.organisation_id, prefix)
+        days = -(-(old.expires_at - old.created_at) // DAY_MS)
+        role, scopes = Role(old.role), scopes_of_words(old.scopes)
+    grant = check_grant(services, principal=principal, name=old.name, role=role, scopes=scopes, days=days)
+    until = min(old.expires_at, grant.created_at + overlap_hours * 3_600_000)
+    secret = API_KEY_PREFIX + new_token()
+
+    def apply(session: Session) -> ApiKey:
+        row = _row(session, grant.organisation_id, prefix)
+        if row.revoked_at is not None or row.expires_at <= grant.created_at:
+            raise Conflict("This key does not work any more. Make a new one instead.", code="api_key_ended")
+        row.expires_at = until
         session.flush()
-        return _value(row), secret
+        # Each may overlap with its successor, and be replaced once more meanwhile, but not without end.
+        refuse_too_many(session, ApiKeyRow, grant, code="too_many_api_keys", times=2)
+        return _add(session, grant, secret)
+
+    key = accounts.perform(
+        services,
+        accounts.Act.API_KEY_CREATED,
+        organisation_id=grant.organisation_id,
+        by=principal,
+        details={
+            **_named(secret),
+            **grant.details(),
+            "replaces": prefix,
+            "replaced_until": to_iso(until),
+        },
+        apply=apply,
+    )
+    forget_machine(f"api-key:{old.id}")
+    return key, secret
 
 
 def list_api_keys(session: Session, *, organisation_id: int) -> list[ApiKey]:
@@ -93,33 +110,62 @@ def list_api_keys(session: Session, *, organisation_id: int) -> list[ApiKey]:
         select(ApiKeyRow)
         .where(ApiKeyRow.organisation_id == organisation_id)
         .order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc())
+    ).all()
+    used = last_days(session, [_machine(row) for row in rows])
+    return [_value(row, used.get(_machine(row))) for row in rows]
+
+
+def revoke_api_key(services: Services, *, principal: Principal, prefix: str) -> ApiKey:
+    """End a key: at once here, within `CACHE_SECONDS` in other processes. Raises NotFound, Forbidden."""
+    if principal.organisation_id is None:
+        raise Forbidden
+    organisation_id = principal.organisation_id
+    with Session(services.engine) as session:
+        known = _row(session, organisation_id, prefix)
+        if known.revoked_at is not None:
+            return _value(known, None)
+
+    def apply(session: Session) -> ApiKey:
+        row = _row(session, organisation_id, prefix)
+        row.revoked_at = now_ms()
+        return _value(row, None)
+
+    revoked = accounts.perform(
+        services,
+        accounts.Act.API_KEY_REVOKED,
+        organisation_id=organisation_id,
+        by=principal,
+        details={"key": prefix},
+        apply=apply,
     )
-    return [_value(row) for row in rows]
-
-
-def revoke_api_key(services: Services, *, organisation_id: int, prefix: str) -> ApiKey:
-    """End a key: at once here, within the seconds of `identity.CACHE_SECONDS` in other processes. Raises NotFound."""
-    with write_session(services.engine) as session:
-        row = session.scalar(
-            select(ApiKeyRow).where(ApiKeyRow.prefix == prefix, ApiKeyRow.organisation_id == organisation_id)
-        )
-        if row is None:
-            raise NotFound
-        row.revoked_at = row.revoked_at or now_ms()
-        revoked, digest = _value(row), row.key_hash
-    forget_api_key(digest)
+    forget_machine(revoked.machine)
     return revoked
 
 
-def _value(row: ApiKeyRow) -> ApiKey:
-    """The value of a row, without anything that opens a door."""
-    return ApiKey(
-        prefix=row.prefix,
-        name=row.name,
-        role=Role(row.role),
-        scopes=None if row.scopes is None else frozenset(Permission(word) for word in row.scopes.split()),
-        created_by=row.created_by,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
+def _row(session: Session, organisation_id: int, prefix: str) -> ApiKeyRow:
+    row = session.scalar(
+        select(ApiKeyRow).where(ApiKeyRow.prefix == prefix, ApiKeyRow.organisation_id == organisation_id)
     )
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _add(session: Session, grant: Grant, secret: str) -> ApiKey:
+    row = ApiKeyRow(key_hash=token_hash(secret), prefix=secret[:PREFIX_LENGTH], **grant.columns())
+    session.add(row)
+    session.flush()
+    return _value(row, None)
+
+
+def _named(secret: str) -> dict[str, str]:
+    """The key as the ledger names it, and what it is known by: nobody gets in with that, and another one is noticed."""
+    return {"key": secret[:PREFIX_LENGTH], "digest": encode_base64(token_hash(secret))}
+
+
+def _machine(row: ApiKeyRow) -> str:
+    return f"api-key:{row.id}"
+
+
+def _value(row: ApiKeyRow, last_used_at: int | None) -> ApiKey:
+    return ApiKey(prefix=row.prefix, **common_values(row, _machine(row), last_used_at))

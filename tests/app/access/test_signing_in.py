@@ -1,14 +1,18 @@
 """Signing in: the right password opens, guessing is braked, and refusals do not say what was wrong."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.access import service as access
 from app.access.models import SignInSessionRow
 from app.access.service import signing_in
+from app.access.visitors import Visitor
+from app.accounts import passwords
 from app.accounts import service as accounts
 from app.accounts.models import PersonRow
 from app.accounts.passwords import password_matches
@@ -28,7 +32,9 @@ def limited(services: Services) -> Services:
 
 
 def try_password(services: Services, email: str, password: str, address: str = ADDRESS) -> str:
-    return access.sign_in(services, email=email, password=password, remote_address=address)
+    result = access.sign_in(services, email=email, password=password, visitor=Visitor(address))
+    assert isinstance(result, access.SignedIn)
+    return result.token
 
 
 def test_the_right_password_opens_a_session_whose_token_is_not_stored(services: Services) -> None:
@@ -117,8 +123,10 @@ def test_a_suspended_organisation_lets_nobody_in(services: Services) -> None:
     firm = make_approved_firm(services, prefix=None)
     email = owner_email(services, firm)
     accounts.suspend_organisation(services, issuer=firm.issuer, decided_by=ADMINISTRATOR, reason="Complaint.")
-    with pytest.raises(NotSignedIn):
+    with pytest.raises(NotSignedIn, match="suspended your organisation"):
         try_password(services, email, PASSWORD)
+    with pytest.raises(NotSignedIn, match="is not right"):
+        try_password(services, email, "a wrong password")
 
 
 @on_sqlite
@@ -144,16 +152,71 @@ def test_sessions_that_ended_are_swept_at_the_next_sign_in(services: Services) -
 @on_sqlite
 def test_a_new_password_needs_the_present_one_and_must_be_strong(services: Services) -> None:
     email = owner_email(services, make_organisation(services))
+    token = try_password(services, email, PASSWORD)
     with Session(services.engine) as session:
         person_id = session.scalars(select(PersonRow.id).where(PersonRow.email == email)).one()
 
-    def change(current: str, new: str) -> None:
-        access.change_password(services, person_id=person_id, current=current, new=new, remote_address=ADDRESS)
+    def change(current: str, new: str) -> str:
+        return access.change_password(
+            services, person_id=person_id, token=token, current=current, new=new, visitor=Visitor(ADDRESS)
+        )
 
-    with pytest.raises(NotSignedIn):
+    with pytest.raises(Invalid) as refused:
         change("not the password", "another long password")
+    assert refused.value.code == "password_refused"
     with pytest.raises(Invalid):
         change(PASSWORD, email)
     change(PASSWORD, "another long password")
     with pytest.raises(NotSignedIn):
         try_password(services, email, PASSWORD)
+
+
+@on_sqlite
+def test_a_person_without_a_password_is_refused_as_an_unknown_one_is(services: Services) -> None:
+    email = owner_email(services, make_organisation(services))
+    with write_session(services.engine) as session:
+        session.execute(update(PersonRow).values(password_hash=""))
+    for password in ("", "whatever it is"):
+        with pytest.raises(NotSignedIn) as refused:
+            try_password(services, email, password)
+        assert refused.value.code == "sign_in_refused"
+
+
+@on_sqlite
+def test_whoever_is_refused_the_slow_hash_is_computed_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of an answer is that of argon2: unknown, wrong and without a password cost one check each."""
+    with_password = owner_email(services, make_organisation(services))
+    without = owner_email(services, make_organisation(services))
+    with write_session(services.engine) as session:
+        session.execute(update(PersonRow).where(PersonRow.email == without).values(password_hash=""))
+    hasher = passwords._hasher
+    verified: list[str] = []
+
+    class Counting:
+        def verify(self, known: str, password: str) -> bool:
+            verified.append(known)
+            return hasher.verify(known, password)
+
+    passwords.decoy_hash()  # made once a process
+    monkeypatch.setattr(passwords, "_hasher", Counting())
+    for email in (with_password, without, "nobody@example.org"):
+        verified.clear()
+        with pytest.raises(NotSignedIn):
+            try_password(services, email, "not the password")
+        assert len(verified) == 1
+        assert verified[0].startswith("$argon2id$")
+
+
+@on_sqlite
+def test_forms_are_taken_over_tls_from_browsers_that_send_no_referrer(client: FlaskClient) -> None:
+    """Our own Referrer-Policy keeps browsers from sending one."""
+    page = client.get("/sign-in", base_url="https://localhost")
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found is not None
+    sent = {"csrf_token": found[1], "email": "nobody@example.org", "password": "not the password"}
+    answer = client.post("/sign-in", base_url="https://localhost", data=sent)
+    assert (answer.status_code, "is not right" in answer.text) == (401, True)
+    from_elsewhere = client.post(
+        "/sign-in", base_url="https://localhost", data=sent, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert from_elsewhere.status_code == 400
