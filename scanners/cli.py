@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import click
 from rich.console import Console
@@ -22,15 +22,19 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from ledger.errors import StatementError
 from ledger.keys.log_keys import fingerprint
 from ledger.keys.trust_root import TrustState
 from scanners.client import ConnectionFailed, Registry, Unreachable
 from scanners.codes.cleaning import clean
 from scanners.codes.errors import CodeError
+from scanners.device import DeviceRefusal, open_device
 from scanners.images import FoundSymbol, ImageError, read_folder, read_symbols
 from scanners.log_memory import Contradiction, LogMemory, MemoryRefusal
 from scanners.offline import OfflineAuthenticity, judge
 from scanners.proofs import MAX_BYTES, NotJudged, ProofRefused, check_document
+from scanners.scan_queue import ScanQueue
+from scanners.sending import SigningDevice
 from scanners.telling import lines_of, moment, not_shown
 from scanners.trust import STATE_SENTENCES, TrustError, TrustList
 from scanners.whole_files import replace_file
@@ -74,16 +78,31 @@ class Row:
     default=Path(click.get_app_dir("marchamo")),
     help="Folder in which this device remembers the registry's ledger.",
 )
+@click.option(
+    "--device",
+    "as_device",
+    is_flag=True,
+    help="Sign every scan as the enrolled device that this machine is; with --trust they are sent later.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def scan(
-    files: tuple[Path, ...], server: str, api_key: str | None, trust: Path | None, state: Path, *, as_json: bool
+    files: tuple[Path, ...],
+    server: str,
+    api_key: str | None,
+    trust: Path | None,
+    state: Path,
+    *,
+    as_device: bool,
+    as_json: bool,
 ) -> None:
     """Read label images, PDFs and folders of them ("-": one code a line on standard input), and verify every code.
 
     The ledger's last checkpoint is kept, and each answer must prove that the ledger only grew since.
     """
     try:
-        if trust:
+        if as_device:
+            judge_all = _signed(state, server, None if trust is None else TrustList.from_file(trust))
+        elif trust:
             judge_all = _offline(TrustList.from_file(trust))
         else:
             judge_all = _online(Registry(server, api_key, LogMemory(state, server)))
@@ -92,8 +111,9 @@ def scan(
     except Contradiction as error:
         _fail(error.message, error.fix, CONTRADICTED)
     except Unreachable as error:
-        _fail(error.message, "Check the address, or check offline with --trust FILE.")
-    except (ConnectionFailed, MemoryRefusal, TrustError) as error:
+        kept = " The signed scans wait here: marchamo device send." if as_device else ""
+        _fail(error.message, f"Check the address, or check offline with --trust FILE.{kept}")
+    except (ConnectionFailed, DeviceRefusal, MemoryRefusal, StatementError, TrustError) as error:
         _fail(error.message, error.fix)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
@@ -103,8 +123,7 @@ def scan(
         _fail("There was no code to verify.", "Name images, PDFs, folders of them, or - for standard input.")
     if any(row.authenticity == UNREAD for row in rows):
         sys.exit(3)
-    accepted = {OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED.value}
-    sys.exit(0 if all(row.summary == "PASS" or (trust and row.authenticity in accepted) for row in rows) else 1)
+    sys.exit(0 if all(row.summary == "PASS" or (trust and _is_accepted(row)) for row in rows) else 1)
 
 
 @click.command()
@@ -204,7 +223,29 @@ Judge = Callable[[Sequence[str]], Iterator[tuple[str, str, tuple[str, ...], str]
 """From texts to (summary, authenticity, reasons, sentence), in order."""
 
 
-def _online(registry: Registry) -> Judge:
+def _signed(state: Path, server: str, trusted: TrustList | None) -> Judge:
+    device = open_device(state, server)
+    queue = ScanQueue(device.queue_path)
+    if trusted is None:
+        return _online(SigningDevice(device, queue, LogMemory(state, server)))
+
+    def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        judged = list(_offline(trusted)(texts))
+        saw = dict(zip(texts, (authenticity for _, authenticity, _, _ in judged), strict=True))
+        SigningDevice(device, queue).sign([text for text in texts if _fault(text) is None], offline=True, saw=saw.get)
+        yield from judged
+
+    return judge_all
+
+
+class Verifier(Protocol):
+    """Asks the registry about codes: as the public, with an API key, or as a device."""
+
+    def verify(self, codes: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Give one item a code, in order, as `Registry.verify` does."""
+
+
+def _online(registry: Verifier) -> Judge:
     def judge_all(texts: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         # What is no code by its length alone stays here: the registry would refuse all that is asked with it.
         faults = [_fault(text) for text in texts]
@@ -267,6 +308,12 @@ def _each_file(files: Sequence[Path]) -> Iterator[tuple[Path, Sequence[FoundSymb
                 yield given, read_symbols(given)
         except ImageError as error:
             yield given, error
+
+
+def _is_accepted(row: Row) -> bool:
+    """Whether a reader without a connection has nothing against a code: signed, and its issuer in good standing."""
+    signed = row.authenticity == OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED
+    return signed and "issuer_suspended" not in row.reasons
 
 
 def _lines_of_standard_input() -> list[str]:

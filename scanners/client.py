@@ -8,10 +8,10 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from scanners.log_memory import LogMemory, MemoryRefusal
 
@@ -96,6 +96,44 @@ class Registry:
                 raise self._not_a_registry()
             yield from (self._item(item) for item in items)
 
+    def verify_signed(self, codes: Sequence[str], statements: Sequence[str]) -> list[Item]:
+        """Hand in at most `BATCH` scans that this device signed; gives one item a scan, in order, as `verify` does."""
+        if codes:
+            self._meet()
+        body = {"codes": list(codes), "device_statements": list(statements)}
+        items = self._remembering("/v1/verify/batch", body).get("items")
+        if not isinstance(items, list) or len(items) != len(codes):
+            raise self._not_a_registry()
+        return [self._item(item) for item in items]
+
+    def enrol_device(self, members: Item) -> Item:
+        """Show a code and a key, and learn which device this is."""
+        return self._call("/v1/devices/enrolments", members)
+
+    def renew_device(self, device_id: str, statement: str) -> Item:
+        """Ask for a device's lease to go on."""
+        return self._call(f"/v1/devices/{quote(device_id, safe='')}/lease", {"statement": statement})
+
+    def access_token(self, assertion: str) -> str:
+        """Get an access token for the client that signed the assertion (RFC 7523 section 2.2)."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
+        try:
+            token = self._call("/oauth/token", form=form).get("access_token")
+        except Unreachable:
+            raise
+        except ConnectionFailed as refusal:
+            raise ConnectionFailed(
+                f"The registry at {self.url} does not accept this device.",
+                fix="Its lease may have ended, or it was revoked: marchamo device renew tells. Check its clock too.",
+            ) from refusal
+        if not isinstance(token, str) or not token:
+            raise self._not_a_registry()
+        return token
+
     def trust_list(self) -> bytes:
         """The trust list as the registry serves it."""
         return json.dumps(self._call("/v1/trust"), indent=1).encode()
@@ -105,6 +143,27 @@ class Registry:
         if not path.startswith("/"):
             raise ConnectionFailed("The address of the proof is not a path of the registry.")
         return self._call(path)
+
+    def signing_page(self, handle: str, start: int, after: str | None = None) -> Item:
+        """What is to be signed of a batch, from a position on; after: the serial before, where it is known."""
+        return self._call(f"/v1/batches/{quote(handle, safe='')}/signing?{_place(start, after)}")
+
+    def put_signatures(self, handle: str, start: int, signatures: bytes, after: str | None = None) -> Item:
+        """Hand in signatures of the units from a position on; tells how far the batch is signed."""
+        path = f"/v1/batches/{quote(handle, safe='')}/signatures?{_place(start, after)}"
+        return self._call(path, octets=signatures)
+
+    def close_signing(self, handle: str, seal: str) -> Item:
+        """Close a batch with the firm's seal (base64); tells the ledger position of the entry."""
+        return self._call(f"/v1/batches/{quote(handle, safe='')}/seal", {"seal": seal})
+
+    def begin_key_registration(self, public_key: str) -> Item:
+        """Have a number set aside for a code key (base64), and learn what it has to sign."""
+        return self._call("/v1/keys/registrations", {"purpose": "code", "public_key": public_key})
+
+    def register_key(self, members: Item) -> Item:
+        """Register a code key that the firm holds."""
+        return self._call("/v1/keys", members)
 
     def _verify_one(self, code: str) -> Item:
         try:
@@ -156,14 +215,29 @@ class Registry:
                 return item
         raise self._not_a_registry()
 
-    def _call(self, path: str, body: Item | None = None) -> Item:
-        headers = {"Accept": "application/json"}
+    def _call(
+        self,
+        path: str,
+        body: Item | None = None,
+        *,
+        octets: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Item:
+        """GET; POST with a `body` or a `form`; PUT with `octets`."""
+        method, data, kind = "GET", octets, "application/octet-stream"
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            method, data, kind = "POST", json.dumps(body).encode(), "application/json"
+        elif form is not None:
+            method, data, kind = "POST", urlencode(form).encode(), "application/x-www-form-urlencoded"
+        elif octets is not None:
+            method = "PUT"
+        headers = {"Accept": "application/json"}
+        if data is not None:
+            headers["Content-Type"] = kind
         if self.api_key is not None:
             headers["Authorization"] = f"Bearer {self.api_key}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url.rstrip("/") + path, data, headers)  # noqa: S310  checked above
+        address = self.url.rstrip("/") + path
+        request = urllib.request.Request(address, data, headers, method=method)  # noqa: S310  checked above
         try:
             with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 text = answer.read(MAX_ANSWER + 1)
@@ -189,6 +263,10 @@ class Registry:
         return ConnectionFailed(
             f"What answers at {self.url} is no registry of this kind, or a newer one.", fix="Check the address."
         )
+
+
+def _place(start: int, after: str | None) -> str:
+    return urlencode({"from": start} if after is None else {"from": start, "after": after})
 
 
 def _is_address(url: str) -> bool:

@@ -80,6 +80,17 @@ def _judge_signature(code: ReadCode, key: CodeKey, identity: str | None) -> Offl
         # The batch may be older than the revocation; only the registry knows its position in the ledger.
         sentence = "The key was revoked later; the registry can tell whether this unit was made before."
         return OfflineVerdict(OfflineAuthenticity.KEY_REVOKED, "CHECK", "key_revoked", sentence, identity, key.issuer)
+    if key.issuer_suspended:
+        # After the signature: what is false stays false, whoever its issuer is.
+        sentence = "The registered key signed this code, and the registry has suspended its firm. Ask the registry."
+        return OfflineVerdict(
+            OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED,
+            "CHECK",
+            "issuer_suspended",
+            sentence,
+            identity,
+            key.issuer,
+        )
     sentence = "The registered key signed this code. Sales, recalls and copies were not checked: no connection."
     return OfflineVerdict(
         OfflineAuthenticity.SIGNATURE_VALID_NOT_CONFIRMED, "CHECK", "signature_valid", sentence, identity, key.issuer

@@ -113,6 +113,12 @@ def _check_bundle(bundle: Mapping[str, Any], trust: TrustList) -> Proved:
         code_key.key_id,
     ):
         raise ProofRefused("another_issuer", "The batch was stated by another issuer, or for another code key.")
+    if code_key.revoked_from is not None and code_key.revoked_from <= unit.index:
+        raise ProofRefused(
+            "key_revoked",
+            f"The unit stands at position {unit.index} of the ledger, and its code key is revoked from position "
+            f"{code_key.revoked_from} on: ask the issuer before you rely on it.",
+        )
     note = parse_note(parse_proof(proof.leaf_proof).checkpoint_note)
     facts: dict[str, Any] = {
         "uri": uri,

@@ -56,7 +56,9 @@ class TrustError(ValueError):
 class CodeKey:
     """A key under which codes are signed; the times and positions are those of the registry's records.
 
-    valid_until in milliseconds since 1970; revoked_index is the ledger position of the revocation, None while valid.
+    valid_until in milliseconds since 1970; revoked_index is the ledger position of the revocation, None while valid;
+    revoked_from the position from which on batches of the key do not count, the same or an earlier one.
+    issuer_suspended: the registry had closed the issuer's access when the list was made.
     """
 
     key_id: int
@@ -65,6 +67,8 @@ class CodeKey:
     valid_until: int
     registered_index: int
     revoked_index: int | None
+    revoked_from: int | None
+    issuer_suspended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +196,25 @@ def _code_keys(rows: Iterable[Any]) -> dict[int, CodeKey]:
 
 
 def _code_key(row: Any) -> CodeKey:
-    if not isinstance(row, dict) or "revoked_index" not in row:
-        raise TrustError("the trust list is malformed: a code key has no revoked_index")
+    if not isinstance(row, dict) or not {"revoked_index", "revoked_from"} <= row.keys():
+        raise TrustError("the trust list is malformed: a code key does not say whether it is revoked")
+    revoked_index, revoked_from = (_position(row, name) for name in ("revoked_index", "revoked_from"))
+    if (revoked_index is None) != (revoked_from is None):
+        raise TrustError("the trust list is malformed: a code key is half revoked")
     return CodeKey(
         key_id=_number(row, "key_id", MAX_KEY_ID),
         issuer=_member(row, "issuer", str),
         public_key=_public_key(_member(row, "public_key", str)),
         valid_until=_number(row, "valid_until"),
         registered_index=_number(row, "registered_index"),
-        revoked_index=None if row["revoked_index"] is None else _number(row, "revoked_index"),
+        revoked_index=revoked_index,
+        revoked_from=revoked_from,
+        issuer_suspended=_member(row, "issuer_suspended", bool),
     )
+
+
+def _position(row: Mapping[str, Any], name: str) -> int | None:
+    return None if row[name] is None else _number(row, name)
 
 
 def _named_keys(rows: Mapping[str, Any]) -> dict[str, Ed25519PublicKey]:

@@ -51,10 +51,12 @@ def object_event(
     quantity: int,
     place: Place = NOWHERE,
     note: str = "",
+    country: str | None = None,
 ) -> dict[str, Any]:
     """Give the ObjectEvent of `kind` about the units `uris`, or about `quantity` units of the class `class_uri`.
 
-    event_time: milliseconds. The offset is always +00:00: where the clock on the wall stood is not known.
+    country: ISO 3166-1 alpha-2 code of the country by whose law an authority acts. event_time: milliseconds. The offset
+    is always +00:00: where the clock on the wall stood is not known.
     """
     rule = EVENT_RULES[kind]
     event: dict[str, Any] = {
@@ -72,6 +74,8 @@ def object_event(
         event["quantityList"] = [{"epcClass": class_uri, "quantity": quantity}]
     if place.known:
         event["readPoint"] = {"id": place.geo_uri()}
+    if country is not None:
+        event["marchamo:country"] = country
     if note:
         event["marchamo:note"] = note
     return event

@@ -81,6 +81,7 @@ scans = Table(
     Column("operator_saw", String(64)),
     Column("signature", String(8), nullable=False),
     Column("code_digest", Bytes, nullable=False),
+    Column("statement", String(43)),
     Column("arrival", BigInteger, Identity(), nullable=False),
     # A summary of each range of pages: scans lie there in the order of their arrival, so recording one costs nothing.
     Index("ix_scans_arrival", "arrival", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
@@ -97,13 +98,42 @@ scan_commitments = Table(
     Column("committed_at", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),
     Column("root", Bytes, nullable=False),
-    Column("sealed_secret", Bytes, nullable=False),
     Column("upto", Text, nullable=False),
     Column("marks", Bytes, nullable=False),
 )
 """What the ledger says of scans: each row is one entry, which commits to the scans that came in since the row before.
 
-number: counted from 1. root: of the tree over `size` scans, salted with the secret. upto: JSON, for each part of the
+number: counted from 1. root: of the tree over `size` scans, salted with a secret. upto: JSON, for each part of the
 store the arrival up to which scans are committed to. marks: for each scan of the tree its number (8 bytes) and the
 first 8 bytes of its leaf hash, so that an audit names the very scan that was changed or taken away. Insert-only.
+"""
+
+scan_secrets = Table(
+    "scan_secrets",
+    Base.metadata,
+    Column("context", String(40), primary_key=True),
+    Column("sealed_secret", Bytes, nullable=False),
+)
+"""The secret of each tree over scans, under the context it is sealed for. Apart from the trees, so that it can be
+destroyed: with it, whoever guesses what a redacted scan said could confirm the guess."""
+
+scan_redactions = Table(
+    "scan_redactions",
+    Base.metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", BigInteger, nullable=False, unique=True),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("redacted_at", BigInteger, nullable=False),
+    Column("kept_days", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("root", Bytes, nullable=False),
+    Column("leaves", Bytes, nullable=False),
+    Column("marks", Bytes, nullable=False),
+)
+"""Scans that have lost what tells of people, with what the ledger says of it (docs/decisions/0011-retention.md).
+
+number: counted from 1. first, last: the commitments whose scans they are. kept_days: how long they had been kept at
+least. leaves: the 32-byte leaf hash that each scan had before, in the order of the commitments, so that their roots can
+still be computed. root, marks: of a new tree over the same `size` scans as they are now. Insert-only.
 """

@@ -60,6 +60,7 @@ class Speaker(StrEnum):
 
     ANYBODY = "anybody"  # any professional: the goods are in its hands
     ISSUER = "issuer"  # only the organisation that commissioned the goods
+    OWNER = "owner"  # that organisation, or the one in whose name and by whose right it made them
     AUTHORITY = "authority"  # only an approved authority
     SAME_ORGANISATION = "same_organisation"  # only the organisation of the event that is undone
 
@@ -169,7 +170,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     ),
     EventKind.RECALLED: EventRule(
         Permission.UNIT_RECALL,
-        Speaker.ISSUER,
+        Speaker.OWNER,
         Status.RECALLED,
         frozenset(),
         "OBSERVE",
@@ -178,7 +179,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     ),
     EventKind.RECALL_LIFTED: EventRule(
         Permission.UNIT_RECALL,
-        Speaker.ISSUER,
+        Speaker.OWNER,
         None,
         frozenset({Status.RECALLED}),
         "OBSERVE",
@@ -187,7 +188,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     ),
     EventKind.STOLEN: EventRule(
         Permission.UNIT_RECALL,
-        Speaker.ISSUER,
+        Speaker.OWNER,
         Status.STOLEN,
         frozenset(),
         "OBSERVE",
@@ -196,7 +197,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     ),
     EventKind.LOCKED: EventRule(
         Permission.UNIT_RECALL,
-        Speaker.ISSUER,
+        Speaker.OWNER,
         Status.LOCKED,
         frozenset(),
         "OBSERVE",
@@ -205,7 +206,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     ),
     EventKind.UNLOCKED: EventRule(
         Permission.UNIT_RECALL,
-        Speaker.ISSUER,
+        Speaker.OWNER,
         None,
         frozenset({Status.LOCKED, Status.STOLEN}),
         "OBSERVE",

@@ -59,7 +59,7 @@ def test_the_trust_list_and_a_proof_come_through_the_client(server: Server, smal
 
 
 def test_an_api_key_that_the_registry_does_not_know_is_told_in_its_words(server: Server) -> None:
-    with pytest.raises(ConnectionFailed, match="API key"):
+    with pytest.raises(ConnectionFailed, match="is not known, has expired or was revoked"):
         list(Registry(server.url, SECRET).verify(["x"]))
 
 

@@ -23,7 +23,9 @@ OWNER = LogOwner()
 SIGNED = next(vector for vector in VECTORS if vector["class"] == "signed")
 
 
-def trust_of(hosts: list[str], keys: dict[str, str], *, revoked_index: int | None = None) -> TrustList:
+def trust_of(
+    hosts: list[str], keys: dict[str, str], *, revoked_index: int | None = None, suspended: bool = False
+) -> TrustList:
     """A trust list with these code keys, hexadecimal by key id."""
     code_keys = {}
     for name, raw in keys.items():
@@ -31,7 +33,9 @@ def trust_of(hosts: list[str], keys: dict[str, str], *, revoked_index: int | Non
             public_key = load_public_key(bytes.fromhex(raw))
         except CodeError:
             continue  # a vector about a key that no trust list takes
-        code_keys[int(name)] = CodeKey(int(name), "ACME5", public_key, 2**50, 1, revoked_index)
+        code_keys[int(name)] = CodeKey(
+            int(name), "ACME5", public_key, 2**50, 1, revoked_index, revoked_index, suspended
+        )
     return replace(OWNER.trust(), hosts=frozenset(hosts), code_keys=code_keys)
 
 
@@ -80,6 +84,14 @@ def test_a_valid_signature_names_unit_and_issuer_and_says_what_was_not_checked()
 def test_a_key_that_was_revoked_later_asks_for_the_registry() -> None:
     verdict = judged(SIGNED, revoked_index=12)
     assert (verdict.authenticity, verdict.summary) == (OfflineAuthenticity.KEY_REVOKED, "CHECK")
+
+
+def test_a_code_of_a_suspended_firm_is_not_passed_on_as_if_nothing_were() -> None:
+    verdict = judged(SIGNED, suspended=True)
+    assert (verdict.summary, verdict.reason) == ("CHECK", "issuer_suspended")
+    assert "suspended" in verdict.sentence
+    forged = next(vector for vector in VECTORS if vector["expect"].get("signature") == "invalid")
+    assert judged(forged, suspended=True).authenticity is OfflineAuthenticity.INVALID_SIGNATURE
 
 
 def test_a_forgery_under_a_revoked_key_is_a_forgery_first() -> None:

@@ -10,15 +10,15 @@ from sqlalchemy import Connection, Row, select
 from app.core.audit_rows import LoggedRows, said, stated_time
 from app.core.sealing import Sealer, SealError
 from app.facts.models import scan_commitments
-from app.facts.scans.committing import KIND, MARK_SIZE, Stretch, grow, read_upto, scan_subject, secret_context
+from app.facts.scans.auditing_redactions import check_redactions, kept_leaves
+from app.facts.scans.committing import KIND, Stretch, grow, open_secret, read_upto, scan_subject, secret_context
+from app.facts.scans.naming import NAMED, name_scans, read_marks
 from app.facts.scans.scan import PART_BITS, ScanStore
 from ledger.audit import ExtraCheck
 from ledger.audit.report import AuditScope, Fault
 from ledger.audit.statements import Stated, stretches
+from ledger.merkle import root
 from ledger.strict import encode_base64
-
-NAMED = 20
-"""Scans of one commitment that are named."""
 
 _BEFORE_ALL = -(2**62)
 _columns = scan_commitments.c
@@ -55,6 +55,7 @@ def scan_check(sealer: Sealer, open_store: Callable[[], ScanStore]) -> ExtraChec
                     stated = stretch.entries.get(row.log_index)
                     if stated is not None:
                         yield from _check_scans(connection, sealer, store, row, stated)
+            yield from check_redactions(connection, scope, sealer, store)
             if scope.whole:
                 yield from _slipped_in(store)
         except sqlite3.Error as error:
@@ -74,14 +75,26 @@ def _check_scans(
         finding = f"the scans that entry {stated.index} covers are not those between this row and the one before"
         yield Fault("scans.entry", where, finding)
         return
+    kept = kept_leaves(connection, row.number)
+    if kept is not None:
+        # Its scans were redacted: what they were is known by their hashes only, what they are is checked there.
+        if encode_base64(root(kept)) != said(stated, "root"):
+            yield Fault(
+                "scans.leaves",
+                where,
+                f"the hashes kept of its redacted scans do not give its root in entry {stated.index}",
+            )
+        elif [leaf[:8] for leaf in kept] != list(read_marks(bytes(row.marks)).values()):
+            yield Fault("scans.marks", where, "its marks are not those of its scans")
+        return
     try:
-        secret = sealer.open(row.sealed_secret, secret_context(row.number))
+        secret = open_secret(connection, sealer, secret_context(row.number))
     except SealError as error:
         yield Fault("scans.secret", where, str(error))
         return
     tree = grow(store, covered, secret)
     if encode_base64(tree.root) != said(stated, "root"):
-        yield from _name_scans(row, tree.marks)
+        yield from name_scans(row, tree.marks, f"scan_commitments {row.number}")
     elif tree.marks != row.marks:
         yield Fault("scans.marks", where, "its marks are not those of its scans")
 
@@ -92,42 +105,6 @@ def _slipped_in(store: ScanStore) -> Iterator[Fault]:
         for arrival, _ in islice(store.arrived(part, _BEFORE_ALL, 0), NAMED):
             where = f"scans {part:02d}/{arrival}"
             yield Fault("scan.surplus", where, "it stands before the first scan that ever arrived")
-
-
-def _name_scans(row: Row[Any], found: bytes) -> Iterator[Fault]:
-    """Name the scans that are missing, changed or surplus, by the marks that were kept of each."""
-    kept, there = _read_marks(bytes(row.marks)), _read_marks(found)
-    differing = 0
-    for number in sorted(kept.keys() | there.keys()):
-        if kept.get(number) == there.get(number):
-            continue
-        differing += 1
-        if differing > NAMED:
-            return
-        where = f"scans {_place(number)}"
-        if number not in there:
-            yield Fault("scan.missing", where, f"entry {row.log_index} commits to it, and it is not there")
-        elif number not in kept:
-            yield Fault(
-                "scan.surplus", where, f"it was not there when entry {row.log_index} committed to its neighbours"
-            )
-        else:
-            yield Fault("scan.changed", where, f"it is not the scan that entry {row.log_index} commits to")
-    if not differing:
-        finding = f"its scans give another root than entry {row.log_index} states"
-        yield Fault("scans.root", f"scan_commitments {row.number}", finding)
-
-
-def _read_marks(marks: bytes) -> dict[int, bytes]:
-    return {
-        int.from_bytes(marks[at : at + 8], "big"): marks[at + 8 : at + MARK_SIZE]
-        for at in range(0, len(marks), MARK_SIZE)
-    }
-
-
-def _place(number: int) -> str:
-    """Name a scan by the part of the store (on SQLite: the file) and its arrival there."""
-    return f"{number & ((1 << PART_BITS) - 1):02d}/{number >> PART_BITS}"
 
 
 def _stretches(stated: Stated) -> list[Stretch] | None:

@@ -23,9 +23,9 @@ from app.accounts import service as accounts
 from app.core.clock import now_ms, to_iso
 from app.core.errors import Conflict
 from app.core.once import Once
-from app.core.sealing import Sealer
+from app.core.sealing import Sealer, SealError
 from app.core.services import Services
-from app.facts.models import scan_commitments
+from app.facts.models import scan_commitments, scan_secrets
 from app.facts.scans.open import open_scan_store
 from app.facts.scans.scan import Scan, ScanStore, scan_number
 from ledger.errors import LedgerError, LogFrozen, LogUnavailable
@@ -168,10 +168,15 @@ def cut(store: ScanStore, stretches: list[Stretch], most: int) -> list[Stretch]:
 
 
 def scan_content(scan: Scan, number: int) -> bytes:
-    """Give the bytes of a scan that its leaf commits to: canonical JSON of all that is stored of it."""
+    """Give the bytes of a scan that its leaf commits to: canonical JSON of all that is stored of it.
+
+    A scan that no device signed has no member `statement`.
+    """
     members: dict[str, Any] = dict(zip(Scan._fields, scan, strict=True))
     members["offline"] = bool(scan.offline)
     members["code_digest"] = encode_base64(scan.code_digest)
+    if scan.statement is None:
+        del members["statement"]
     members["number"] = number
     return encode_json(members)
 
@@ -184,9 +189,43 @@ def read_upto(text: str) -> dict[int, int]:
     return {int(part): arrival for part, arrival in members.items()}
 
 
+def stretches_of(connection: Connection, first: int, last: int) -> list[Stretch]:
+    """Give the stretches of these commitments, one commitment after the other; raises ValueError."""
+    rows = connection.execute(
+        select(scan_commitments.c.number, scan_commitments.c.upto)
+        .where(scan_commitments.c.number.between(first - 1, last))
+        .order_by(scan_commitments.c.number)
+    ).all()
+    start: dict[int, int] = {}
+    covered = []
+    for row in rows:
+        end = read_upto(row.upto)
+        if row.number >= first:
+            covered += [
+                Stretch(part, start.get(part, 0), arrival)
+                for part, arrival in sorted(end.items())
+                if arrival != start.get(part, 0)
+            ]
+        start = end
+    return covered
+
+
 def secret_context(number: int) -> str:
     """What a commitment's sealed secret is for."""
     return f"scan commitment {number}"
+
+
+def keep_secret(connection: Connection, sealer: Sealer, context: str, secret: bytes) -> None:
+    """Keep the secret of a tree over scans."""
+    connection.execute(insert(scan_secrets).values(context=context, sealed_secret=sealer.seal(secret, context)))
+
+
+def open_secret(connection: Connection, sealer: Sealer, context: str) -> bytes:
+    """Give the secret of a tree over scans; raises SealError, also when it was destroyed."""
+    sealed = connection.scalar(select(scan_secrets.c.sealed_secret).where(scan_secrets.c.context == context))
+    if sealed is None:
+        raise SealError(f"the secret for {context} is gone")
+    return sealer.open(bytes(sealed), context)
 
 
 def leaves_of(store: ScanStore, stretches: list[Stretch], secret: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -222,7 +261,6 @@ def _append(services: Services, work: _Round) -> int:
         "committed_at": now,
         "size": work.tree.size,
         "root": work.tree.root,
-        "sealed_secret": services.sealer.seal(work.secret, secret_context(work.number)),
         "upto": encode_json({str(part): arrival for part, arrival in work.upto.items()}).decode("ascii"),
         "marks": work.tree.marks,
     }
@@ -232,6 +270,7 @@ def _append(services: Services, work: _Round) -> int:
         if connection.scalar(taken) is not None:
             raise Conflict("Another worker committed to these scans.", code="scans_committed")
         connection.execute(insert(scan_commitments).values(log_index=index, **row))
+        keep_secret(connection, services.sealer, secret_context(work.number), work.secret)
 
     entry = accounts.registry_entry(services, scan_subject(services.sealer), statement=statement)
     index = services.log.append(entry, apply).index

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, text, true
+from sqlalchemy import Engine, Select, bindparam, func, literal_column, select, text, true, update
 from sqlalchemy.dialects import postgresql
 
 from app.facts.held_connection import HeldConnection, HeldStatement
@@ -21,6 +21,7 @@ MOST_VISITED = 10_000
 MOST_WAITED_S = 5.0
 _FIELDS = Scan._fields
 _COLUMNS = [scans.c.scan_key if name == "key" else scans.c[name] for name in _FIELDS]
+_DIGEST = _FIELDS.index("code_digest")
 _LAST_DRAWN = text(
     "SELECT last_value FROM pg_sequences WHERE schemaname = current_schema() AND sequencename = 'scans_arrival_seq'"
 )
@@ -30,6 +31,13 @@ _WRITERS = text(
 _ARRIVED = (
     select(scans.c.arrival, *_COLUMNS)
     .where(scans.c.arrival > bindparam("after"), scans.c.arrival <= bindparam("upto"))
+    .order_by(scans.c.arrival)
+    .limit(PAGE)
+)
+
+_SIGNED = (
+    select(scans.c.arrival, *_COLUMNS)
+    .where(scans.c.statement.is_not(None), scans.c.arrival > bindparam("after"))
     .order_by(scans.c.arrival)
     .limit(PAGE)
 )
@@ -60,8 +68,9 @@ def recording_statement(units: Select[Any]) -> Select[Any]:
         .returning(scans.c.unit_id)
         .cte("recorded")
     )
+    digest = func.encode(scans.c.code_digest, literal_column("'hex'")).label("code_digest")
     newest = (
-        select(*_COLUMNS[:-1], func.encode(scans.c.code_digest, literal_column("'hex'")).label("code_digest"))
+        select(*_COLUMNS[:_DIGEST], digest, *_COLUMNS[_DIGEST + 1 :])
         .where(scans.c.unit_id == select(target.c.unit_id).scalar_subquery())
         .order_by(scans.c.received_at.desc())
         .limit(literal_column(str(RECENT + 1)))
@@ -84,12 +93,17 @@ def scan_parameters(scan: Scan) -> dict[str, Any]:
 
 def read_recorded(scan: Scan, unit_id: int, was_new: int, earlier: list[list[Any]] | None) -> RecordedScan:
     """Make the acknowledgement from the first three columns of the statement's row."""
-    known = [Scan._make((*row[:-1], bytes.fromhex(row[-1]))) for row in earlier or ()]
+    known = [_scan(row, bytes.fromhex(row[_DIGEST])) for row in earlier or ()]
     scan = scan._replace(unit_id=unit_id)
     others = [other for other in known if other.device != scan.device or other.key != scan.key]
     if not was_new:
         scan = next((same for same in known if same.device == scan.device and same.key == scan.key), scan)
     return RecordedScan(scan, bool(was_new), tuple(others[:RECENT]))
+
+
+def _scan(row: Sequence[Any], code_digest: bytes) -> Scan:
+    """Make the scan of a row whose digest the driver, or JSON, gave in another form."""
+    return Scan._make((*row[:_DIGEST], code_digest, *row[_DIGEST + 1 :]))
 
 
 class PostgresqlScanStore:
@@ -127,7 +141,7 @@ class PostgresqlScanStore:
     def recent(self, unit_id: int, limit: int = RECENT) -> list[Scan]:
         """Give the newest scans of a unit, newest first."""
         rows = self.connection.all(self._recent, {"unit_id": unit_id, "newest": limit})
-        return [Scan._make((*row[:-1], bytes(row[-1]))) for row in rows]
+        return [_scan(row, bytes(row[_DIGEST])) for row in rows]
 
     def count(self) -> int:
         """Count all scans."""
@@ -160,9 +174,18 @@ class PostgresqlScanStore:
             while part == 0:
                 rows = connection.execute(_ARRIVED, {"after": after, "upto": upto}).all()
                 connection.rollback()
-                yield from ((row[0], Scan._make((*row[1:-1], bytes(row[-1])))) for row in rows)
+                yield from ((row[0], _scan(row[1:], bytes(row[1 + _DIGEST]))) for row in rows)
                 if len(rows) < PAGE:
                     return
+                after = rows[-1][0]
+
+    def signed(self) -> Iterator[tuple[int, int, Scan]]:
+        """Give every scan that a device signed; reads in pages. There is one part, number 0."""
+        after = -1
+        with self._engine.connect() as connection:
+            while rows := connection.execute(_SIGNED, {"after": after}).all():
+                connection.rollback()
+                yield from ((0, row[0], _scan(row[1:], bytes(row[1 + _DIGEST]))) for row in rows)
                 after = rows[-1][0]
 
     def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
@@ -174,6 +197,20 @@ class PostgresqlScanStore:
         with self._engine.connect() as connection:
             arrival = connection.scalar(found)
         return None if arrival is None else (0, int(arrival))
+
+    def replace(self, part: int, redacted: Sequence[tuple[int, Scan]]) -> None:
+        """Put these scans in the place of those that have their arrivals; one transaction."""
+        if part != 0:
+            return
+        changed = update(scans).where(scans.c.arrival == bindparam("at"), scans.c.unit_id == bindparam("unit"))
+        statement = changed.values({column.name: bindparam(f"new_{column.name}") for column in _COLUMNS})
+        names = [f"new_{column.name}" for column in _COLUMNS]
+        rows = [{"at": at, "unit": scan.unit_id, **dict(zip(names, scan, strict=True))} for at, scan in redacted]
+        with self._engine.begin() as connection:
+            connection.execute(statement, rows)
+
+    def sweep(self) -> None:
+        """Leave the dead rows to the vacuum that PostgreSQL runs by itself."""
 
     def count_since(self, units: Sequence[range], since: int) -> ScanCount:
         """Count the scans of ranges of units that came in at `since` or later, within the bounds of `ScanStore`."""

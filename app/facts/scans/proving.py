@@ -10,14 +10,15 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.core.errors import NotFound
 from app.core.services import Services
-from app.facts.models import scan_commitments
-from app.facts.scans.committing import Stretch, leaves_of, read_upto, secret_context
+from app.facts.models import scan_commitments, scan_redactions
+from app.facts.scans.committing import leaves_of, open_secret, read_upto, secret_context, stretches_of
+from app.facts.scans.redacting import redaction_context
 from app.facts.scans.scan import ScanStore, scan_number
 from ledger.leaf import SaltedLeaves
 from ledger.merkle import inclusion_path
 from ledger.proof import BatchEntry, UnitProof
 
-_columns = scan_commitments.c
+_columns, _redactions = scan_commitments.c, scan_redactions.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,26 @@ def scan_proof(services: Services, store: ScanStore, *, unit_id: int, device: st
     if place is None:
         raise NotFound("There is no such scan.", code="unknown_scan")
     with services.engine.connect() as connection:
-        row = _commitment_of(connection, *place)
-        if row is None:
+        commitment = _commitment_of(connection, *place)
+        if commitment is None:
             raise NotFound("The ledger has not committed to this scan yet; it does once a minute.", code="scan_is_new")
-        before = connection.scalar(select(_columns.upto).where(_columns.number == row.number - 1))
-    start = {} if before is None else read_upto(before)
-    stretches = [
-        Stretch(part, start.get(part, 0), arrival)
-        for part, arrival in sorted(read_upto(row.upto).items())
-        if arrival != start.get(part, 0)
-    ]
-    secret = services.sealer.open(row.sealed_secret, secret_context(row.number))
+        row = connection.execute(
+            select(_redactions.number, _redactions.log_index, _redactions.first, _redactions.last).where(
+                _redactions.first <= commitment.number, _redactions.last >= commitment.number
+            )
+        ).first()
+        # Of a redacted scan there is a proof as it is now; as it was it is known by its hash alone.
+        first, last = (commitment.number, commitment.number) if row is None else (row.first, row.last)
+        log_index = commitment.log_index if row is None else row.log_index
+        context = secret_context(commitment.number) if row is None else redaction_context(row.number)
+        secret = open_secret(connection, services.sealer, context)
+        stretches = stretches_of(connection, first, last)
     number, content, position, hashes = scan_number(*place), b"", -1, []
     for at, (each, said, leaf) in enumerate(leaves_of(store, stretches, secret)):
         hashes.append(leaf)
         if each == number:
             content, position = said, at
-    entry = services.log.entry(row.log_index)
+    entry = services.log.entry(log_index)
     if entry.body is None or entry.salt is None or position < 0:
         raise NotFound("There is no such scan.", code="unknown_scan")
     proof = UnitProof(
@@ -63,23 +67,19 @@ def scan_proof(services: Services, store: ScanStore, *, unit_id: int, device: st
         unit_salt=SaltedLeaves(secret).salt(number),
         batch_entry=BatchEntry(entry.salt, entry.body.to_bytes()),
         prev=entry.leaf.prev,
-        leaf_proof=services.log.prove(
-            row.log_index, checkpoint=services.checkpoints.covering(row.log_index + 1).signed
-        ),
+        leaf_proof=services.log.prove(log_index, checkpoint=services.checkpoints.covering(log_index + 1).signed),
     )
     return ScanProof(content, proof)
 
 
-def _commitment_of(connection: Connection, part: int, arrival: int) -> Row[int, int, bytes, str] | None:
+def _commitment_of(connection: Connection, part: int, arrival: int) -> Row[int, int, str] | None:
     """Find the first commitment that reaches this arrival, by halving: there is one for each minute."""
     low, high = 1, (connection.scalar(select(func.max(_columns.number))) or 0) + 1
     found = None
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(
-            select(_columns.number, _columns.log_index, _columns.sealed_secret, _columns.upto).where(
-                _columns.number == middle
-            )
+            select(_columns.number, _columns.log_index, _columns.upto).where(_columns.number == middle)
         ).one()
         if read_upto(row.upto).get(part, 0) >= arrival:
             found, high = row, middle

@@ -30,7 +30,8 @@ class Scan(NamedTuple):
     unit_id: a unit of ours, or for any other code a negative number made from the code's digest. device and key
     together make the scan unique for the unit: the same again is a retry, not a second scan. scanned_at: the device's
     clock, received_at: ours; their difference is the clock's offset. signature: what the check of the code's signature
-    gave when it was scanned. code_digest: SHA-256 of the code's canonical form.
+    gave when it was scanned. code_digest: SHA-256 of the code's canonical form. statement: for a scan that its device
+    signed, the digest of what it signed (`app.devices`), 43 characters; None for all others.
     """
 
     unit_id: int
@@ -49,6 +50,7 @@ class Scan(NamedTuple):
     operator_saw: str | None
     signature: str
     code_digest: bytes
+    statement: str | None = None
 
     @property
     def place(self) -> Place:
@@ -105,8 +107,17 @@ class ScanStore(Protocol):
     def arrived(self, part: int, after: int, upto: int) -> Iterator[tuple[int, Scan]]:
         """Give (arrival, scan) of a part in order, from behind `after` up to and including `upto`."""
 
+    def signed(self) -> Iterator[tuple[int, int, Scan]]:
+        """Give (part, arrival, scan) of every scan that a device signed: for audits, since all scans are looked at."""
+
     def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
         """Give the part in which a scan lies and its arrival there; None when there is no such scan."""
+
+    def replace(self, part: int, redacted: Sequence[tuple[int, Scan]]) -> None:
+        """Put scans of a part in the place of those with their arrivals, in one transaction: for redaction alone."""
+
+    def sweep(self) -> None:
+        """Overwrite what is kept of rows that were replaced, where the store can."""
 
     def close(self) -> None:
         """Close what is held open."""

@@ -34,9 +34,11 @@ CREATE TABLE IF NOT EXISTS scans (
     received_at INTEGER NOT NULL, scanned_at INTEGER NOT NULL, role TEXT NOT NULL, organisation_id INTEGER,
     action TEXT NOT NULL, latitude INTEGER, longitude INTEGER, accuracy INTEGER, place_source TEXT NOT NULL,
     offline INTEGER NOT NULL, operator_saw TEXT, signature TEXT NOT NULL, code_digest BLOB NOT NULL,
-    arrival INTEGER NOT NULL, PRIMARY KEY (unit_id, device, scan_key)
+    arrival INTEGER NOT NULL, statement TEXT, PRIMARY KEY (unit_id, device, scan_key)
 ) WITHOUT ROWID, STRICT
 """
+_ADD_STATEMENT = "ALTER TABLE scans ADD COLUMN statement TEXT"
+"""For a file from before there were signed scans."""
 _CREATE_ARRIVALS = "CREATE UNIQUE INDEX IF NOT EXISTS scans_arrival ON scans (arrival)"
 _FIELDS = "unit_id, device, " + ", ".join(("scan_key" if name == "key" else name) for name in Scan._fields[2:])
 _INSERT = f"""
@@ -46,7 +48,9 @@ INSERT INTO scans ({_FIELDS}, arrival) VALUES ({", ".join("?" * len(Scan._fields
 """A file has one writer at a time, so its scans are numbered in the order in which they became visible: who has read up
 to a number has missed none before it. That is what the ledger's commitments to scans build on."""
 _ARRIVED = f"SELECT arrival, {_FIELDS} FROM scans WHERE arrival BETWEEN ? + 1 AND ? ORDER BY arrival LIMIT ?"  # noqa: S608 -- only names of this module
+_SIGNED = f"SELECT arrival, {_FIELDS} FROM scans WHERE statement IS NOT NULL AND arrival > ? ORDER BY arrival LIMIT ?"  # noqa: S608 -- only names of this module
 _ARRIVAL = "SELECT arrival FROM scans WHERE unit_id = ? AND device = ? AND scan_key = ?"
+_REPLACE = f"UPDATE scans SET ({_FIELDS}) = ({', '.join('?' * len(Scan._fields))}) WHERE arrival = ?"  # noqa: S608 -- only names of this module
 _NEWEST = "SELECT coalesce(max(arrival), 0) FROM scans"
 _RECENT = f"SELECT {_FIELDS} FROM scans WHERE unit_id = ? ORDER BY received_at DESC LIMIT ?"  # noqa: S608 -- only names of this module
 _SINCE = """
@@ -126,10 +130,35 @@ class SqliteScanStore:
             yield from ((row[0], Scan._make(row[1:])) for row in rows)
             after = rows[-1][0]
 
+    def signed(self) -> Iterator[tuple[int, int, Scan]]:
+        """Give every scan that a device signed, file by file; reads in pages."""
+        for part in range(SHARDS):
+            after = -1
+            while rows := self._shard(part).execute(_SIGNED, (after, PAGE)).fetchall():
+                yield from ((part, row[0], Scan._make(row[1:])) for row in rows)
+                after = rows[-1][0]
+
     def place_of(self, unit_id: int, device: str, key: str) -> tuple[int, int] | None:
         """Give the file of a scan and its arrival there."""
         row = self._connection(unit_id).execute(_ARRIVAL, (unit_id, device, key)).fetchone()
         return None if row is None else (_shard_of(unit_id), int(row[0]))
+
+    def replace(self, part: int, redacted: Sequence[tuple[int, Scan]]) -> None:
+        """Put these scans in the place of those that have their arrivals; one transaction."""
+        connection = self._shard(part)
+        connection.execute("PRAGMA secure_delete = ON")  # what is freed in the file is overwritten with zeros
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_REPLACE, [(*scan, arrival) for arrival, scan in redacted])
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def sweep(self) -> None:
+        """Fold the write-ahead logs back as far as readers let it: they hold pages from before a replacement."""
+        for number in range(SHARDS):
+            self._shard(number).execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close the files of all threads of this process; for the end of a process or a test."""
@@ -161,6 +190,7 @@ class SqliteScanStore:
         connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         connection.execute(_CREATE)
         connection.execute(_CREATE_ARRIVALS)
+        _add_statement(connection)
         return connection
 
 
@@ -180,6 +210,18 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.005)
         else:
             return
+
+
+def _add_statement(connection: sqlite3.Connection) -> None:
+    """Give a file of an earlier program the column that it lacks; another process may do the same at this moment."""
+    if any(row[1] == "statement" for row in connection.execute("PRAGMA table_info(scans)")):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if all(row[1] != "statement" for row in connection.execute("PRAGMA table_info(scans)")):
+            connection.execute(_ADD_STATEMENT)
+    finally:
+        connection.execute("COMMIT")
 
 
 _received_at = attrgetter("received_at")

@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from app.accounts.service import ledger_subject, payload, refuse_revoked_signer
 from app.accounts.values import Signer
 from app.core.clock import now_ms
-from app.core.errors import Conflict, FieldFault, Forbidden, Invalid, NotFound
+from app.core.errors import Conflict, FieldFault, Invalid, NotFound
 from app.core.services import Services
 from app.facts.epcis import NOWHERE, Place, error_declaration, object_event
+from app.facts.goods import Goods
 from app.facts.lifecycle import NEW, LifeEvent, UnitState, check_undo, fold, joined, next_state
 from app.facts.models import EventRow, event_units
 from app.facts.service.projections import (
@@ -30,41 +31,12 @@ from app.facts.service.projections import (
     write_batch_state,
     write_unit_states,
 )
-from app.facts.vocabulary import EVENT_RULES, EventKind, Speaker
+from app.facts.service.speaking import check_request
+from app.facts.vocabulary import EventKind
 from ledger.log import NewEntry
 
 STATEMENT_KIND = "event"
-MAX_UNITS = 1_000
-"""Units that one event can name; more means the whole batch or several events."""
-MAX_NOTE = 500
-CLOCK_TOLERANCE_MS = 5 * 60_000
-"""How far ahead of ours the clock of a device may run before its time is not believed."""
-
 events = EventRow.__table__
-
-
-@dataclass(frozen=True, slots=True)
-class Goods:
-    """What an event is about: units of one batch, or, when none is named, the whole batch.
-
-    issued_by: the organisation that commissioned the batch. uris: the canonical identity of each unit, in the order of
-    unit_ids. class_uri and quantity: how EPCIS names the whole batch. subjects: what the ledger calls these units, in
-    any order, which the registry knows (`registry.with_subjects`); it finds every entry about one of them.
-    """
-
-    batch_id: int
-    handle: str
-    issued_by: int
-    class_uri: str
-    quantity: int
-    unit_ids: tuple[int, ...] = ()
-    uris: tuple[str, ...] = ()
-    subjects: tuple[bytes, ...] = ()
-
-    @property
-    def is_whole_batch(self) -> bool:
-        """Whether the event speaks for every unit of the batch."""
-        return not self.unit_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +94,35 @@ def record_event(
     signer: Signer,
     actor: str,
     goods: Goods,
-    is_authority: bool,
+    jurisdiction: frozenset[str],
     event_time: int,
     place: Place = NOWHERE,
     note: str = "",
+    country: str | None = None,
     undoes: str | None = None,
     event_id: str | None = None,
     extra_apply: Callable[[Connection, int], None] | None = None,
 ) -> RecordedEvent:
     """Record that something happened to goods, signed by `signer`, on the ledger.
 
-    organisation_id and issuer: who states it. event_id: given by callers that may repeat themselves; the same id again
-    records nothing and returns the first position. undoes: for `EventKind.UNDONE`, the event that is taken back.
+    organisation_id and issuer: who states it. jurisdiction: the countries in which it is an approved authority, empty
+    for all others. country: the one by whose law an authority acts; needed when there are several. event_id: given by
+    callers that may repeat themselves; the same id again records nothing and returns the first position. undoes: for
+    `EventKind.UNDONE`, the event that is taken back.
     extra_apply(connection, index) runs in the same transaction.
 
     Raises Forbidden (not this speaker's event), Conflict (it can not follow what is recorded), Invalid. A second sale
     is recorded, not refused. Call it with no transaction of your own open.
     """
-    _check_request(kind, organisation_id, goods, is_authority=is_authority, event_time=event_time, note=note)
+    country = check_request(
+        kind,
+        organisation_id,
+        goods,
+        jurisdiction=jurisdiction,
+        country=country,
+        event_time=event_time,
+        note=note,
+    )
     event_id = event_id or f"urn:uuid:{uuid.uuid4()}"
     repeated = _recorded_before(services, event_id, goods)
     if repeated is not None:
@@ -157,6 +140,7 @@ def record_event(
             quantity=goods.quantity,
             place=place,
             note=note,
+            country=country,
         )
     recorded_at = now_ms()
     statement = payload(kind=STATEMENT_KIND, organisation=issuer, at_ms=recorded_at, id=event_id, event=body)
@@ -236,28 +220,6 @@ def batch_history(session: Session, *, batch_id: int) -> list[Event]:
     anybody = select(event_units.c.event).where(event_units.c.event == events.c.id)
     shared = select(events).where(events.c.batch_id == batch_id, ~anybody.exists()).order_by(events.c.log_index)
     return [_event(row, whole_batch=True) for row in session.execute(shared)]
-
-
-def _check_request(
-    kind: EventKind, organisation_id: int, goods: Goods, *, is_authority: bool, event_time: int, note: str
-) -> None:
-    rule = EVENT_RULES[kind]
-    if kind is EventKind.COMMISSIONED:
-        raise Invalid("A commissioning is recorded by the registry itself.", code="event_kind")
-    if rule.speaker is Speaker.ISSUER and organisation_id != goods.issued_by:
-        raise Forbidden("Only the organisation that issued these codes can record this.", code="not_issuer")
-    if rule.speaker is Speaker.AUTHORITY and not is_authority:
-        raise Forbidden("Only an approved authority can record this.", code="not_authority")
-    if goods.is_whole_batch and not rule.whole_batch:
-        raise Invalid("This can be recorded for single units only, not for a whole batch.", code="units_needed")
-    if goods.is_whole_batch and rule.speaker is Speaker.ANYBODY and organisation_id != goods.issued_by:
-        raise Forbidden("Only its issuer or an authority can speak for a whole batch.", code="not_issuer")
-    if len(goods.unit_ids) > MAX_UNITS or len(goods.uris) != len(goods.unit_ids):
-        raise Invalid("One event can name at most %(limit)s units.", code="too_many_units", limit=MAX_UNITS)
-    if event_time > now_ms() + CLOCK_TOLERANCE_MS:
-        raise Invalid("The time of the event lies in the future.", code="event_in_future", fix="Check the clock.")
-    if len(note) > MAX_NOTE:
-        raise Invalid("A note has at most %(limit)s characters.", code="note_too_long", limit=MAX_NOTE)
 
 
 def _subjects(services: Services, goods: Goods) -> tuple[bytes, ...]:

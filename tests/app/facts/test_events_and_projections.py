@@ -58,7 +58,7 @@ class Recorder:
             "signer": self.signer,
             "actor": "person:1",
             "goods": self.goods(*units),
-            "is_authority": False,
+            "jurisdiction": frozenset(),
             "event_time": now_ms(),
             **more,
         }
