@@ -14,11 +14,13 @@ from app.core.services import services
 from app.registry import schemas, service
 from app.registry.answers import batch_answer, job_answer, preview_answer, product_answer, unit_answer
 from app.registry.imports.reading import MAX_FILE
+from app.registry.labels.errors import LabelError
 from app.registry.labels.layouts import layout_named
 from app.registry.labels.sheets import render_png, render_svg
 from app.registry.labels.zpl import render_zpl
 from app.registry.references import parse_reference
 from app.registry.vocabulary import LabelFormat, Profile, Sector
+from scanners.codes.errors import CodeError
 from scanners.codes.symbol import ErrorCorrection
 
 blueprint = Blueprint("registry", __name__, url_prefix="/v1", description="Products, batches, units, labels and jobs")
@@ -88,7 +90,15 @@ def find_product(reference: str) -> Answer:
 @blueprint.arguments(schemas.BatchQuery, location="query")
 @blueprint.response(200, schemas.BatchListSchema)
 def list_batches(query: dict[str, Any]) -> Answer:
-    """The caller's batches, newest first."""
+    """The caller's batches, newest first; or those that others made by its right."""
+    if query["of"] == "makers":
+        page = service.list_batches_of_makers(
+            request_session(),
+            organisation_id=current_organisation_id(),
+            cursor=query.get("cursor"),
+            limit=query["limit"],
+        )
+        return {"items": [batch_answer(batch) for batch in page.items], "next_cursor": page.next_cursor}
     reference = parse_reference(query["product"])[1] if "product" in query else None
     page = service.list_batches(
         request_session(),
@@ -122,8 +132,8 @@ def commission(entry: dict[str, Any]) -> Accepted:
 @requires(Permission.BATCH_READ)
 @blueprint.response(200, schemas.BatchSchema)
 def find_batch(handle: str) -> Answer:
-    """One of the caller's batches."""
-    return batch_answer(service.find_batch(request_session(), handle, organisation_id=current_organisation_id()))
+    """One batch of the caller's, or of a maker that made it by the caller's right."""
+    return batch_answer(service.find_batch_to_see(request_session(), handle, organisation_id=current_organisation_id()))
 
 
 @blueprint.route("/batches/<handle>/units", methods=["GET"])
@@ -149,7 +159,7 @@ def list_units(query: dict[str, Any], handle: str) -> Answer:
 
 @blueprint.route("/batches/<handle>/labels", methods=["POST"])
 @requires(Permission.LABEL_PRINT)
-@blueprint.arguments(schemas.LabelsSchema)
+@blueprint.arguments(schemas.LabelsSchema, required=False)
 @blueprint.response(202, schemas.JobSchema, headers=LOCATION)
 @blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 def print_labels(entry: dict[str, Any], handle: str) -> Accepted:
@@ -219,6 +229,22 @@ def find_job(job_id: str) -> Answer:
     return job_answer(jobs.find_job(request_session(), job_id, organisation_id=current_organisation_id()))
 
 
+@blueprint.route("/jobs/<job_id>/release", methods=["POST"])
+@requires(Permission.BATCH_RELEASE)
+@blueprint.arguments(schemas.ReleaseSchema)
+@blueprint.response(200, schemas.JobSchema)
+def release_job(entry: dict[str, Any], job_id: str) -> Answer:
+    """Release or refuse, as the second person, codes that another member asked for; it goes on the ledger."""
+    decided = service.decide_release(
+        services(),
+        by=current_principal(),
+        job_id=job_id,
+        release=entry["decision"] == "release",
+        reason=entry["reason"],
+    )
+    return job_answer(decided)
+
+
 @blueprint.route("/jobs/<job_id>/file", methods=["GET"])
 @requires(Permission.JOB_READ)
 @blueprint.response(200, content_type="application/pdf")
@@ -260,9 +286,12 @@ def _json(answer: Answer) -> Response:
 def _drawn(label: Any, query: dict[str, Any]) -> Response:
     layout = layout_named(query["layout"])
     level = ErrorCorrection(query["error_correction"])
-    if query["format"] == "png":
-        return Response(render_png([label], layout, dpi=query["dpi"], error_correction=level), mimetype="image/png")
-    if query["format"] == "zpl":
-        text = "\n".join(render_zpl([label], layout, dpi=query["dpi"], error_correction=level))
-        return Response(text, mimetype="text/plain")
-    return Response(render_svg(label, layout, error_correction=level), mimetype="image/svg+xml")
+    try:
+        if query["format"] == "png":
+            return Response(render_png([label], layout, dpi=query["dpi"], error_correction=level), mimetype="image/png")
+        if query["format"] == "zpl":
+            text = "\n".join(render_zpl([label], layout, dpi=query["dpi"], error_correction=level))
+            return Response(text, mimetype="text/plain")
+        return Response(render_svg(label, layout, error_correction=level), mimetype="image/svg+xml")
+    except (LabelError, CodeError) as error:
+        raise Invalid(error.message, code=error.code, fix=error.fix) from error

@@ -22,7 +22,7 @@ from app.core.authorisation import Principal, Role, permissions_of
 from app.core.bootstrap import open_services
 from app.core.clock import to_iso
 from app.core.config import Settings
-from app.core.errors import AppError, FieldFault, Invalid
+from app.core.errors import AppError, Conflict, FieldFault, Invalid
 from app.core.jobs import Handler, Job, JobState
 from app.core.services import Services
 from app.core.terminal import print_table
@@ -249,10 +249,18 @@ def _finished(services: Services, job: Job) -> Job:
             kind: _watched(handler, job.id, lambda done: shown.update(task, completed=done))
             for kind, handler in job_handlers(services).items()
         }
-        while (found := _find(services, job)).state not in (JobState.DONE, JobState.FAILED):
+        while (found := _find(services, job)).state in (JobState.QUEUED, JobState.RUNNING):
             shown.update(task, completed=found.done)
             if not jobs.run_next(services.engine, handlers):
                 time.sleep(POLL_SECONDS)
+    if found.state is JobState.WAITING:
+        raise Conflict(
+            "These are more units than one person alone may have made within 24 hours: job %(job)s waits for a second "
+            "person.",
+            code="waits_for_second_person",
+            fix="Another member of the organisation releases or refuses it on its page.",
+            job=found.id,
+        )
     if found.state is JobState.FAILED:
         raise _refusal(found.problem or {})
     return found

@@ -54,6 +54,7 @@ class BatchRow(Base):
             sqlite_where=text("log_index IS NULL"),
             postgresql_where=text("log_index IS NULL"),
         ),
+        Index("ix_batches_product_id_lot", "product_id", "lot"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -102,6 +103,31 @@ batch_tiles = Table(
     Column("data", Bytes, nullable=False),
 )
 """Batch trees in tiles of height 4 (16 hashes, 512 bytes), right-edge partial tiles included."""
+
+
+unit_signatures = Table(
+    "unit_signatures",
+    Base.metadata,
+    Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("data", Bytes, nullable=False),
+)
+"""Signatures of codes under a key that the firm holds: 64 bytes a unit, 512 units a row, in order of position. Rows are
+added, never changed. Batches under a key that the service holds have none: theirs are made anew (RFC 8032)."""
+
+
+class BatchSigningRow(Base):
+    """All codes of a batch are signed by the key that the firm holds: what its entry on the ledger says."""
+
+    __tablename__ = "batch_signings"
+
+    batch_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    signatures_hash: Mapped[bytes] = mapped_column(Bytes)
+    """SHA-256 of all signatures in order of position."""
+    seal: Mapped[bytes] = mapped_column(Bytes)
+    """The firm's signature of the batch's root and size (64 bytes)."""
+    signed_at: Mapped[int] = mapped_column(Milliseconds)
+    log_index: Mapped[int] = mapped_column(BigInteger)
 
 
 class SerialFileRow(Base):

@@ -42,8 +42,9 @@ class ProductQuery(PageQuery):
 
 
 class BatchQuery(PageQuery):
-    """Which batches: those of one product."""
+    """Which batches: one's own, of one product; or those that makers made by one's right to a number."""
 
+    of = fields.String(load_default="own", validate=validate.OneOf(["own", "makers"]))
     product = fields.String(validate=validate.Length(1, 40))
 
 
@@ -160,7 +161,7 @@ class LabelQuery(StrictSchema):
 
 
 class JobSchema(StrictSchema):
-    """Work in the background; poll it until `state` is done or failed."""
+    """Work in the background; poll it until `state` is done or failed. While `waiting`, a second person must act."""
 
     id = fields.String()
     kind = fields.String()
@@ -171,6 +172,18 @@ class JobSchema(StrictSchema):
     problem = fields.Dict(allow_none=True, metadata={"description": "why it failed, as a problem+json object"})
     created_at = fields.String(metadata={"format": "date-time"})
     finished_at = fields.String(allow_none=True, metadata={"format": "date-time"})
+    waits_until = fields.String(
+        allow_none=True, metadata={"format": "date-time", "description": "until when a second person may release it"}
+    )
+    decided_by = fields.String(allow_none=True, metadata={"description": "the second person, such as person:7"})
+    decision_reason = fields.String(allow_none=True)
+
+
+class ReleaseSchema(StrictSchema):
+    """What the second person decides."""
+
+    decision = fields.String(required=True, validate=validate.OneOf(["release", "refuse"]))
+    reason = _text(500, required=True)
 
 
 class JobListSchema(StrictSchema):

@@ -4,23 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.core.errors import NotFound
-from app.core.sealing import Sealer
-from app.registry.contents import batch_elements
 from app.registry.lookup import unit_lookup
 from app.registry.models import BatchRow, ProductRow
 from app.registry.unit_id import batch_of, position_of
 from app.registry.unit_store import serials_of_batch
-from app.registry.values import Batch, Unit, UnitCode
+from app.registry.values import Batch, Unit
 from app.registry.vocabulary import Profile
-from scanners.codes.build import code_text
 from scanners.codes.identity import CodeIdentity, CodeKind
-from scanners.codes.signature import sign_code
 
 MAX_PAGE = 200
 
@@ -44,6 +39,47 @@ def find_batch(session: Session, handle: str, *, organisation_id: int | None = N
     return _batch(*row)
 
 
+def find_batch_to_see(session: Session, handle: str, *, organisation_id: int) -> Batch:
+    """The published batch, for the organisation that made it or by whose right another one did; raises NotFound."""
+    batch = find_batch(session, handle)
+    if batch.organisation_id != organisation_id and organisation_id not in owners_of_batch(session, batch.id):
+        raise NotFound("There is no such batch.", code="unknown_batch")
+    return batch
+
+
+def owners_of_batch(session: Session, batch_id: int) -> frozenset[int]:
+    """The organisations that let the maker of a batch make units of their GTIN; none for goods of its own."""
+    batch = find_batch_by_id(session, batch_id)
+    if batch.kind is not CodeKind.GTIN:
+        return frozenset()
+    return accounts.delegators_of(
+        session, organisation_id=batch.organisation_id, gtin=batch.reference, at_ms=batch.published_at
+    )
+
+
+def list_batches_of_makers(
+    session: Session, *, organisation_id: int, cursor: str | None = None, limit: int = 50
+) -> BatchPage:
+    """Published batches that others made by the organisation's right, newest first."""
+    given = accounts.delegations_ever_given(session, organisation_id=organisation_id)
+    if not given:
+        return BatchPage([], None)
+    made = or_(
+        *(
+            and_(BatchRow.organisation_id == maker, ProductRow.identifier == gtin, BatchRow.published_at >= since)
+            for maker, gtin, since in given
+        )
+    )
+    query = _batches().where(ProductRow.kind == CodeKind.GTIN.value, made)
+    if cursor is not None:
+        last = find_batch_to_see(session, cursor, organisation_id=organisation_id)
+        query = query.where(BatchRow.log_index < last.log_index)
+    limit = max(1, min(limit, MAX_PAGE))
+    rows = session.execute(query.order_by(BatchRow.log_index.desc()).limit(limit + 1)).all()
+    items = [_batch(*row) for row in rows[:limit]]
+    return BatchPage(items, items[-1].handle if len(rows) > limit else None)
+
+
 def find_batch_by_id(session: Session, batch_id: int) -> Batch:
     """The published batch; raises NotFound."""
     row = session.execute(_batches().where(BatchRow.id == batch_id)).first()
@@ -58,10 +94,21 @@ def batch_of_unit(session: Session, unit_id: int) -> Batch:
 
 
 def list_batches(
-    session: Session, *, organisation_id: int, cursor: str | None = None, limit: int = 50, reference: str | None = None
+    session: Session,
+    *,
+    organisation_id: int,
+    cursor: str | None = None,
+    limit: int = 50,
+    reference: str | None = None,
+    key_id: int | None = None,
 ) -> BatchPage:
-    """The organisation's published batches, newest first; of one product when `reference` (as stored) is given."""
+    """The organisation's published batches, newest first.
+
+    Those of one product when `reference` (as stored) is given, those under one key when `key_id` is.
+    """
     query = _batches().where(BatchRow.organisation_id == organisation_id)
+    if key_id is not None:
+        query = query.where(BatchRow.key_id == key_id)
     if reference is not None:
         query = query.where(ProductRow.identifier == reference)
     if cursor is not None:
@@ -114,21 +161,6 @@ def unit_value(row: Any, identity: CodeIdentity) -> Unit:
     )
 
 
-def codes_of_batch(
-    session: Session, sealer: Sealer, batch: Batch, *, stem: str, start: int = 0, count: int | None = None
-) -> Iterator[UnitCode]:
-    """The batch's codes in order of position, from position `start` on; `stem` is `settings.code_stem`.
-
-    Signatures are made anew: Ed25519 gives the same ones each time (RFC 8032), so none has to be kept.
-    """
-    elements = batch_elements(batch.kind, batch.profile, batch.lot, batch.expiry)
-    private_key = _private_key(session, sealer, batch) if batch.profile is not Profile.COMPACT else None
-    for unit_id, serial in unit_serials(session, batch, start=start, count=count):
-        identity = CodeIdentity(batch.kind, batch.reference, serial)
-        signature = sign_code(private_key, identity, elements, batch.key_id) if private_key is not None else None
-        yield UnitCode(unit_id, serial, code_text(identity, elements, stem=stem, signature=signature))
-
-
 def unit_serials(
     session: Session, batch: Batch, *, start: int = 0, count: int | None = None
 ) -> Iterator[tuple[int, str]]:
@@ -142,11 +174,6 @@ def unit_serials(
         start=start,
         count=count,
     )
-
-
-def _private_key(session: Session, sealer: Sealer, batch: Batch) -> Ed25519PrivateKey:
-    key = accounts.code_key_by_id(session, sealer, organisation_id=batch.organisation_id, key_id=batch.key_id)
-    return key.private_key
 
 
 def serial_at(session: Session, batch: Batch, position: int) -> str:

@@ -4,6 +4,7 @@ One job makes one or more batches, in order, each published by itself (see `publ
 its worker died goes on after the batches that it had published.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
@@ -13,6 +14,8 @@ import orjson
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app.access import service as access
+from app.accounts import service as accounts
 from app.core.authorisation import Principal
 from app.core.clock import now_ms
 from app.core.database import write_session
@@ -22,8 +25,9 @@ from app.core.services import Services
 from app.registry.models import BatchRow, SerialFileRow
 from app.registry.rules import MAX_PARTS
 from app.registry.service.batches import published_parts
-from app.registry.service.plans import QuotaTally, check_commission, size_of
+from app.registry.service.plans import QuotaTally, check_commission, find_goods, size_of
 from app.registry.service.publish import commission, sweep_job
+from app.registry.service.releases import OPEN_MS, announce_waiting, needs_second_person
 from app.registry.service.serial_files import forget_serials, keep_serials, read_serials
 from app.registry.unit_store import sweep_batch
 from app.registry.values import CommissionRequest
@@ -80,22 +84,49 @@ def queue_commission(
     if organisation_id is None:
         raise NotSignedIn
     payload = {"parts": [_part_payload(request) for request in requests]}
+    digest = _digest(payload, requests)
     with write_session(services.engine) as session:
+        accounts.hold_approved(session, organisation_id=organisation_id)
+        key, waits_until = idempotency_key, None
+        is_new = key is None or state_of_request(session, organisation_id=organisation_id, key=key) is None
+        if is_new:
+            wanted = _count_products(session, organisation_id, payload["parts"], requests)
+            if needs_second_person(services, session, organisation_id=organisation_id, wanted=wanted):
+                waits_until = now_ms() + OPEN_MS
         job = enqueue(
             session,
             kind=JobKind.COMMISSION,
             organisation_id=organisation_id,
             created_by=principal.actor,
-            idempotency_key=idempotency_key,
+            idempotency_key=key,
             payload=payload,
-            digest=_digest(payload, requests),
+            digest=digest,
             total=sum(map(size_of, requests)),
+            asked_by_person=access.person_behind(session, principal),
+            waits_until=waits_until,
         )
-        if job.state is JobState.QUEUED:
+        if is_new and job.state is JobState.WAITING:
+            announce_waiting(services, session, job, by=principal)
+        if job.state in (JobState.QUEUED, JobState.WAITING):
             for part, request in enumerate(requests):
                 if request.serials is not None:
                     keep_serials(session, job_id=job.id, part=part, serials=request.serials)
     return job
+
+
+def _count_products(
+    session: Session, organisation_id: int, parts: Sequence[dict[str, Any]], requests: Sequence[CommissionRequest]
+) -> Counter[int]:
+    """Units asked for by product; each part is told its product, so that it can be counted while it waits."""
+    known: dict[tuple[str | None, str | None], int] = {}
+    wanted: Counter[int] = Counter()
+    for part, request in zip(parts, requests, strict=True):
+        named = (request.product, request.case_prefix)
+        if named not in known:
+            known[named] = find_goods(session, organisation_id=organisation_id, request=request).product_id
+        part["product_id"] = known[named]
+        wanted[known[named]] += size_of(request)
+    return wanted
 
 
 def commission_handler(services: Services) -> Handler:
@@ -110,8 +141,8 @@ def sweep_leftovers(services: Services) -> int:
     """
     now = now_ms()
     with write_session(services.engine) as session:
-        # A queued job still needs its serials; a running one whose lease has ended will be run again.
-        waiting = select(JobRow.id).where(JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)))
+        # A job that was not run yet needs its serials; a running one whose lease has ended will be run again.
+        waiting = select(JobRow.id).where(JobRow.state.in_((JobState.WAITING, JobState.QUEUED, JobState.RUNNING)))
         session.execute(delete(SerialFileRow).where(SerialFileRow.job_id.not_in(waiting)))
         alive = select(JobRow.id).where(JobRow.state == JobState.RUNNING, JobRow.lease_until >= now)
         dead = session.scalars(

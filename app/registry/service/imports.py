@@ -93,7 +93,7 @@ def _check_against_database(session: Session, organisation_id: int, reading: Rea
             return
         try:
             goods = find_goods(session, organisation_id=organisation_id, request=request)
-            quotas.refuse_beyond(goods, size_of(request))
+            quotas.refuse_beyond(session, goods, request)
             refuse_taken(session, goods, request)
         except AppError as error:
             if error.faults:

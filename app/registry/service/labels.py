@@ -19,7 +19,9 @@ from app.core.services import Services
 from app.registry.labels.check import CheckReport, Fault, verify_pdf, verify_zpl
 from app.registry.labels.sheets import LAYOUTS, Label, LabelError, layout_named, render_pdf
 from app.registry.labels.zpl import render_zpl
-from app.registry.service.batches import codes_of_batch, find_batch
+from app.registry.service.batches import find_batch
+from app.registry.service.codes import codes_of_batch
+from app.registry.service.signing import require_printable
 from app.registry.values import Batch, UnitCode
 from app.registry.vocabulary import JobKind, LabelFormat
 from scanners.codes.identity import CodeKind
@@ -66,6 +68,7 @@ def request_labels(
         raise NotSignedIn
     with Session(services.engine) as session:
         batch = find_batch(session, request.handle, organisation_id=principal.organisation_id)
+        require_printable(session, batch)
     count = _checked_count(request, batch)
     payload = {
         "handle": request.handle,

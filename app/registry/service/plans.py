@@ -3,15 +3,17 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.core.clock import now_ms
+from app.core.database import session_on
 from app.core.errors import Conflict, Faults, FieldFault, Forbidden, Invalid, NotFound
 from app.registry.models import CASE_PRODUCT_ID, ProductRow
 from app.registry.references import parse_reference
 from app.registry.rules import MAX_FAULTS, check_request, positions_of, serial_place, shown
+from app.registry.service.lots import refuse_beyond_lot
 from app.registry.unit_store import taken_serials
 from app.registry.values import CommissionRequest
 from scanners.codes.identity import CodeKind
@@ -29,15 +31,29 @@ class Goods:
 
 
 class QuotaTally:
-    """Adds up what several batches take from the same right, so that the last one is not refused half-way."""
+    """Adds up what several batches take from the same right and lot, so that the last one is not refused half-way."""
 
     def __init__(self) -> None:
         self._taken: Counter[int] = Counter()
+        self._of_lots: Counter[tuple[int, str]] = Counter()
 
-    def refuse_beyond(self, goods: Goods, size: int) -> None:
-        """Raise Conflict when the right's quota is too small; the publishing transaction checks it for good."""
-        entitlement = goods.entitlement
-        if entitlement is None or entitlement.remaining is None:
+    def refuse_beyond(self, session: Session, goods: Goods, request: CommissionRequest) -> None:
+        """Raise Conflict when a quota of the right is too small; the publishing transaction checks it for good."""
+        entitlement, size = goods.entitlement, size_of(request)
+        if entitlement is None:
+            return
+        if goods.kind is not CodeKind.CASE and entitlement.lot_quota is not None:
+            lot = (goods.product_id, request.lot or "")
+            refuse_beyond_lot(
+                session,
+                product_id=goods.product_id,
+                lot=request.lot,
+                lot_quota=entitlement.lot_quota,
+                size=size,
+                taken=self._of_lots[lot],
+            )
+            self._of_lots[lot] += size
+        if entitlement.remaining is None:
             return
         remaining = entitlement.remaining - self._taken[entitlement.right_id]
         if size > remaining:
@@ -62,7 +78,7 @@ def check_commission(
     faults = Faults()
     check_request(request, goods.kind, faults)
     faults.refuse_if_any("This batch can not be commissioned as asked.")
-    quotas.refuse_beyond(goods, size_of(request))
+    quotas.refuse_beyond(session, goods, request)
     if request.serials is not None:
         refuse_taken(session, goods, request)
     return goods
@@ -105,6 +121,30 @@ def require_entitlement(session: Session, *, organisation_id: int, gtin: str) ->
             gtin=gtin,
         )
     return entitlement
+
+
+def take_quotas(connection: Connection, *, organisation_id: int, goods: Goods, lot: str | None, size: int) -> None:
+    """Inside the `apply` that publishes a batch: use up the right as it stands now, or raise Conflict.
+
+    Whatever ended or shrank since the batch was asked for counts: the right itself, that of the giver of a delegation,
+    the limit of the lot. Batches are published one after the other, so two can not both have the last units.
+    """
+    if goods.entitlement is None:
+        return
+    with session_on(connection) as session:
+        if goods.kind is CodeKind.CASE:
+            holds = accounts.find_prefix_entitlement(
+                session, organisation_id=organisation_id, digits=goods.entitlement.value, at_ms=now_ms()
+            )
+        else:
+            holds = accounts.find_entitlement(
+                session, organisation_id=organisation_id, gtin=goods.identifier, at_ms=now_ms()
+            )
+        if holds is None:
+            raise Conflict("The right to issue these codes has ended.", code="right_ended")
+        if goods.kind is not CodeKind.CASE:
+            refuse_beyond_lot(session, product_id=goods.product_id, lot=lot, lot_quota=holds.lot_quota, size=size)
+    accounts.consume_quota(connection, holds, size)
 
 
 def size_of(request: CommissionRequest) -> int:

@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.core.clock import now_ms
-from app.core.database import write_session
+from app.core.database import session_on, write_session
 from app.core.errors import Conflict
 from app.core.jobs import Job
+from app.core.notices import NoticeKind, notify
 from app.core.services import Services
 from app.facts import service as facts
 from app.registry import sscc
@@ -32,7 +33,7 @@ from app.registry.models import CASE_PRODUCT_ID, BatchRow, units
 from app.registry.serials import ascending_serials, in_chunks
 from app.registry.service.batches import find_batch_by_id
 from app.registry.service.goods import class_uri
-from app.registry.service.plans import Goods, find_goods, refuse_taken, size_of
+from app.registry.service.plans import Goods, find_goods, refuse_taken, size_of, take_quotas
 from app.registry.service.proofs import secret_context
 from app.registry.service.statements import organisation_entry
 from app.registry.unit_store import (
@@ -91,7 +92,7 @@ def commission(services: Services, *, job: Job, part: int, request: CommissionRe
     """Commission one batch for a job; raises NotFound, Forbidden or Conflict, and leaves the sweep to the caller."""
     with Session(services.engine) as session:
         goods = find_goods(session, organisation_id=job.organisation_id, request=request)
-        key = accounts.code_key(session, services.sealer, organisation_id=job.organisation_id)
+        key = accounts.code_key_in_use(session, organisation_id=job.organisation_id)
         known = _known_serials(session, request)
     order = _Order(job, part, request, goods, key.key_id)
     draft = _reserve(services, order, known)
@@ -240,8 +241,7 @@ def _publish(services: Services, order: _Order, draft: _Draft, content: _Content
     def apply(connection: Connection, index: int) -> None:
         accounts.refuse_unusable_key(connection, organisation_id=job.organisation_id, key_id=order.key_id)
         accounts.refuse_revoked_signer(connection, signer)
-        if goods.entitlement is not None:
-            accounts.consume_quota(connection, goods.entitlement, content.size)
+        take_quotas(connection, organisation_id=job.organisation_id, goods=goods, lot=request.lot, size=content.size)
         published = connection.execute(
             update(BatchRow)
             .where(BatchRow.id == draft.id, BatchRow.log_index.is_(None), BatchRow.attempt == draft.attempt)
@@ -256,5 +256,12 @@ def _publish(services: Services, order: _Order, draft: _Draft, content: _Content
         if published.rowcount != 1:
             raise AttemptSupersededError(f"batch {draft.id} was taken over")
         facts.insert_event(connection, commissioned, event, index)
+        with session_on(connection) as session:
+            notify(
+                session,
+                organisation_id=job.organisation_id,
+                kind=NoticeKind.BATCH_PUBLISHED,
+                data={"batch": draft.handle, "units": content.size, "job": job.id, "log_index": index},
+            )
 
     return services.log.append(entry, apply).index

@@ -252,7 +252,7 @@ def test_every_fault_of_a_request_is_named_at_its_place(
 def test_a_batch_of_a_revoked_key_is_not_published(services: Services) -> None:
     firm = make_firm(services)
     with Session(services.engine) as session:
-        key = accounts.code_key(session, services.sealer, organisation_id=firm.id)
+        key = accounts.code_key_in_use(session, organisation_id=firm.id)
     job = ask(services, firm.organisation, CommissionRequest(product=gtin(), quantity=1))
     accounts.revoke_key(services, organisation_id=firm.id, key_id=key.key_id, reason="lost")
     batch_job = finished(services, job)  # a successor was registered with the revocation, and signs

@@ -134,6 +134,16 @@ def test_labels_are_drawn_checked_and_downloaded(machine: Machine, services: Ser
     assert machine.get(f"/v1/batches/{batch['handle']}/labels/33").status_code == 404
 
 
+@pytest.mark.parametrize("form", ["svg", "png", "zpl"])
+def test_one_label_that_does_not_hold_its_code_is_refused_with_the_reason(
+    machine: Machine, services: Services, form: str
+) -> None:
+    handle = commission(machine, services, quantity=1)["handle"]
+    answer = machine.get(f"/v1/batches/{handle}/labels/0?layout=letter-3x10&error_correction=H&format={form}")
+    assert answer.status_code == 422
+    assert (answer.json or {})["code"] == "symbol_too_large"
+
+
 def test_zpl_labels_are_read_back_dot_for_dot(machine: Machine, services: Services) -> None:
     batch = commission(machine, services, quantity=5)
     body = {"layout": "roll-50x25", "format": "zpl", "start": 1, "count": 3}

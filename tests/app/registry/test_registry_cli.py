@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app.core.errors import AppError
 from app.core.services import Services
 from app.registry.cli import batch, product
 from app.registry.labels.check import verify_pdf
@@ -57,3 +58,17 @@ def test_a_dry_run_names_the_rows_and_fails(firm: Firm, tmp_path: Path) -> None:
     file.write_text("serial\nA\nB\n", "utf-8")
     made = run(firm, "batch", "import", str(file), "--product", gtin())
     assert "2 units, ledger entry" in made.output
+
+
+def test_what_needs_a_second_person_waits_at_the_terminal_too(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MARCHAMO_SECOND_PERSON_ABOVE", "3")
+    asked = run(firm, "batch", "commission", "--product", gtin(), "--quantity", "4")
+    assert isinstance(asked.exception, AppError)
+    assert asked.exception.code == "waits_for_second_person"
+    file = tmp_path / "units.csv"
+    file.write_text("serial\nA\nB\nC\nD\n", "utf-8")
+    imported = run(firm, "batch", "import", str(file), "--product", gtin())
+    assert isinstance(imported.exception, AppError)
+    assert imported.exception.code == "waits_for_second_person"

@@ -72,7 +72,7 @@ class History:
             signer=self.signer,
             actor="person:1",
             goods=goods,
-            is_authority=False,
+            jurisdiction=frozenset(),
             event_time=now_ms(),
         ).log_index
 
