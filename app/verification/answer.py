@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.core.clock import to_iso
+from app.devices.values import Standing
 from app.registry.expiry import shown_expiry
 from app.verification.found_unit import FoundUnit
 from app.verification.risk import RiskFinding
@@ -53,6 +54,7 @@ class VerdictAnswer:
     the unit's organisation. scan_id: None when nothing was recorded (a look). replayed: the same scan was recorded
     before. as_of: ms, the time of the data, which is that of the answer. earlier_scans: count among the last 50, for
     professionals. witnessed: how many of the registry's witnesses cosigned `checkpoint`. receipt: compact JWS.
+    signature: what the device's signature under the scan was worth, None without one.
     """
 
     code: ReadCode | None
@@ -72,6 +74,7 @@ class VerdictAnswer:
     receipt: str
     correlation: str
     action: ActionOutcome | None = None
+    signature: Standing | None = None
 
     @property
     def proof_url(self) -> str | None:
@@ -144,6 +147,8 @@ class VerdictAnswer:
         if self.risk is not None and self.asker is not AskerRole.PUBLIC:
             body["risk_score"] = round(self.risk.score, 3)
             body["evidence"] = [{"reason": line.reason, "weight": line.weight} for line in self.risk.evidence]
+        if self.signature is not None and self.scan_id is not None:
+            body["scan"]["device_signature"] = self.signature.value
         if self.action is not None:
             body["action"] = self.action.to_wire()
         return body

@@ -63,10 +63,7 @@ def public_scan(members: Members) -> Response:
 @blueprint.response(200, schemas.BatchAnswerSchema)
 def verify_batch(members: Members) -> Response:
     """Verify up to 1,000 codes at once; answers in their order."""
-    texts = members.pop("codes")
-    memory = _memory(members)
-    items = service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
-    return _items(items, memory)
+    return _act_on_units(members)
 
 
 @blueprint.route("/units/actions", methods=["POST"])
@@ -75,10 +72,7 @@ def verify_batch(members: Members) -> Response:
 @blueprint.response(200, schemas.BatchAnswerSchema)
 def act_on_units(members: Members) -> Response:
     """Record one act on up to 1,000 units: a scan of each, and one event a batch."""
-    texts = members.pop("codes")
-    memory = _memory(members)
-    items = service.act_on_units(services(), texts=texts, principal=current_principal(), request=_scan_request(members))
-    return _items(items, memory)
+    return _act_on_units(members)
 
 
 @blueprint.route("/batches/<handle>/actions", methods=["POST"])
@@ -109,9 +103,17 @@ def proof(query: Members, handle: str, serial: str) -> Response:
 
     Who has no role that may read proofs must send the code's signature as `S`.
     """
+    principal = current_principal()
+    if principal.is_anonymous:
+        refuse_flood(services(), request.remote_addr)
     return json_response(
         service.proof_bundle(
-            services(), handle=handle, serial=serial, signature=query.get("S"), principal=current_principal()
+            services(),
+            handle=handle,
+            serial=serial,
+            signature=query.get("S"),
+            principal=principal,
+            remote_address=request.remote_addr or "",
         )
     )
 
@@ -124,6 +126,19 @@ def trust() -> Response:
     answer = json_response(service.trust_list(services()))
     answer.headers["Cache-Control"] = "public, max-age=60"
     return answer
+
+
+def _act_on_units(members: Members) -> Response:
+    texts, statements = members.pop("codes"), members.pop("statements", None)
+    memory = _memory(members)
+    items = service.act_on_units(
+        services(),
+        texts=texts,
+        principal=current_principal(),
+        request=_scan_request(members),
+        statements=statements,
+    )
+    return _items(items, memory)
 
 
 def _memory(members: Members) -> transparency.Memory | None:

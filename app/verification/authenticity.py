@@ -8,7 +8,7 @@ a valid signature under the key recorded for its batch, or an unguessable serial
 answer for an issued serial and for one that never existed is the same, reasons included.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.accounts.service import PublicCodeKey
@@ -119,11 +119,19 @@ def _without_signature(code: ReadCode, unit: FoundUnit | None, also: Circumstanc
 
 
 def _key_in_time(code: ReadCode, key: PublicCodeKey, unit: FoundUnit, confirmed: Reason) -> Finding:
+    finding = _judged_by_position(code, key, unit, confirmed)
+    if key.issuer_suspended:
+        # The unit is what it was; whether its issuer may still be relied on is for a person to look into.
+        return replace(finding, reasons=(*finding.reasons, Reason.ISSUER_SUSPENDED))
+    return finding
+
+
+def _judged_by_position(code: ReadCode, key: PublicCodeKey, unit: FoundUnit, confirmed: Reason) -> Finding:
     if key.organisation_id != unit.organisation_id:
         return Finding(Authenticity.KEY_NOT_ENTITLED, (Reason.ISSUER_NOT_ENTITLED,), unit)
     if key.registered_index >= unit.log_index:
         return Finding(Authenticity.KEY_NOT_ENTITLED, (Reason.KEY_REGISTERED_AFTER_BATCH,), unit)
-    if key.revoked_index is not None and key.revoked_index < unit.log_index:
+    if key.revoked_from is not None and key.revoked_from <= unit.log_index:
         return Finding(Authenticity.KEY_REVOKED, (Reason.KEY_REVOKED_BEFORE_BATCH,), unit)
     if key.valid_until < unit.published_at:
         return Finding(Authenticity.KEY_EXPIRED, (Reason.KEY_EXPIRED_BEFORE_BATCH,), unit)

@@ -43,10 +43,13 @@ class VerifyDoor:
     def __init__(self, app: WSGIApplication, services: Services) -> None:
         self._app = app
         self._services = services
+        certificate = services.settings.client_certificate_header
+        further = (f"HTTP_{certificate.upper().replace('-', '_')}",) if certificate else ()
+        self._passes_on = (*_CHANGES_THE_ANSWER, *further)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer here what belongs here, else let the application answer."""
-        if environ["PATH_INFO"] != PATH or not _is_plain(environ):
+        if environ["PATH_INFO"] != PATH or not _is_plain(environ, self._passes_on):
             return self._app(environ, start_response)
         body: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         answer = self._answer(environ, body)
@@ -83,7 +86,7 @@ class VerifyDoor:
         return orjson.dumps(wire)
 
 
-def _is_plain(environ: dict[str, Any]) -> bool:
+def _is_plain(environ: dict[str, Any], passes_on: tuple[str, ...]) -> bool:
     length: str = environ.get("CONTENT_LENGTH", "")
     return (
         environ["REQUEST_METHOD"] == "POST"
@@ -93,5 +96,5 @@ def _is_plain(environ: dict[str, Any]) -> bool:
         and length.isdecimal()
         and len(length) <= 4
         and int(length) <= MAX_BODY
-        and not any(name in environ for name in _CHANGES_THE_ANSWER)
+        and not any(name in environ for name in passes_on)
     )

@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+from app.core.daily_salts import DailySalts, daily_salts
 from app.core.services import Services
 from app.verification.desk import Desk, open_desk
+from app.verification.limits import close_limits
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The desk, the hosts whose codes are ours, and the secret that makes pseudonyms of the public's devices."""
+    """The desk, the hosts whose codes are ours, and the salts that make pseudonyms of the public's devices."""
 
     desk: Desk
     hosts: frozenset[str]
-    device_secret: bytes
+    salts: DailySalts
 
 
 def parts(services: Services) -> Parts:
@@ -20,13 +22,14 @@ def parts(services: Services) -> Parts:
     found: Parts | None = services.features.get(Parts)
     if found is None:
         found = services.features[Parts] = Parts(
-            open_desk(services), services.settings.code_hosts, services.sealer.derive("devices of the public")
+            open_desk(services), services.settings.code_hosts, daily_salts(services)
         )
     return found
 
 
 def close_parts(services: Services) -> None:
     """Close what verification holds open; for the end of a process or a test."""
+    close_limits(services)
     found: Parts | None = services.features.pop(Parts, None)
     if found is not None:
         found.desk.close()

@@ -3,19 +3,17 @@
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.core.authorisation import Principal, Role
+from app.devices.values import SignedScan
 from app.facts.epcis import NOWHERE, Place
 from app.facts.scans import Scan
+from app.facts.scans.coarse import coarse
 from app.facts.scans.scan import digest_id
 from app.verification.actions import Action
 from app.verification.authenticity import SignatureCheck
 from app.verification.verdict import AskerRole
-
-COARSE = 100_000
-"""A consumer's place is kept to a tenth of a degree, about 11 km: enough for a map of copies, no trace of a person."""
-COARSE_ACCURACY = 11_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +23,8 @@ class ScanRequest:
     device: the sender's own name for the device that scanned. device_time: its clock in ms, None when not told. key:
     makes the scan unique for the unit and device; the same again is a retry. nonce: comes back in the receipt.
     operator_saw: the verdict shown to the person, for scans made offline. on_offer: the goods are for sale. note goes
-    with the event of an action.
+    with the event of an action; country says where an authority acts. statement: what the device signed about the
+    scan, as it came in; signed: the same once it was taken in.
     """
 
     action: Action = Action.CHECK
@@ -38,8 +37,11 @@ class ScanRequest:
     on_offer: bool = False
     place: Place = NOWHERE
     note: str = ""
+    country: str | None = None
     correlation: str | None = None
     remote_address: str = ""
+    statement: str | None = None
+    signed: SignedScan | None = None
 
 
 _ASKERS: dict[Role, AskerRole] = {
@@ -71,12 +73,12 @@ def make_scan(
     """Make the scan to be stored, under the number for codes that are no unit of ours.
 
     subject: what the code names, so that scans of one unknown identity count together. A consumer's device is a
-    pseudonym that changes each day, made from the address; its place is coarse.
+    pseudonym made from the address with the day's salt (`app.core.daily_salts`); its place is coarse.
     """
     place = request.place if professional else coarse(request.place)
     return Scan(
         unit_id=digest_id(hashlib.sha256(subject.encode()).digest()),
-        device=_device(device_secret, request, principal=principal, professional=professional, now=now),
+        device=_device(device_secret, request, principal=principal, professional=professional),
         key=request.key or secrets.token_hex(12),
         received_at=now,
         scanned_at=now if request.device_time is None else request.device_time,
@@ -91,25 +93,13 @@ def make_scan(
         operator_saw=request.operator_saw,
         signature=check.value,
         code_digest=code_digest,
+        statement=None if request.signed is None else request.signed.digest,
     )
 
 
-def coarse(place: Place) -> Place:
-    """Round a place to the grid kept for consumers."""
-    if place.latitude is None or place.longitude is None:
-        return NOWHERE
-    return replace(
-        place,
-        latitude=round(place.latitude / COARSE) * COARSE,
-        longitude=round(place.longitude / COARSE) * COARSE,
-        accuracy=max(place.accuracy or 0, COARSE_ACCURACY),
-    )
-
-
-def _device(secret: bytes, request: ScanRequest, *, principal: Principal, professional: bool, now: int) -> str:
+def _device(secret: bytes, request: ScanRequest, *, principal: Principal, professional: bool) -> str:
     if professional:
         # The organisation in front keeps two organisations that call a till "1" apart.
         return f"{principal.organisation_id}:{request.device or principal.actor}"[:64]
-    day = now // 86_400_000
-    told = f"{day}\0{request.remote_address}\0{request.device or ''}"
+    told = f"{request.remote_address}\0{request.device or ''}"
     return "p:" + hmac.digest(secret, told.encode(), hashlib.sha256)[:12].hex()

@@ -17,6 +17,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 THRESHOLDS = ((0.80, Risk.SUSPECT), (0.50, Risk.REVIEW), (0.30, Risk.NOTE))
 MANY_DEVICES = 5
+PUBLIC = "public"
+"""The role of a scan that nobody of the trade made."""
 DIFFERENCES = frozenset({Reason.LOT_DIFFERS, Reason.EXPIRY_DIFFERS})
 """What speaks against the code in the hand and not against the unit: it weighs in this answer only."""
 
@@ -159,7 +161,7 @@ def retail_before_activation(situation: Situation) -> Evidence | None:
         return None
     if situation.scan.action in _SELLING:
         return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80)
-    if any(scan.organisation_id is None for scan in situation.scans):
+    if any(scan.role == PUBLIC for scan in situation.scans):
         return Evidence(Reason.RETAIL_BEFORE_ACTIVATION, Group.STATE, 0.80, consumer_only=True)
     return None
 
@@ -172,7 +174,8 @@ def many_devices(situation: Situation) -> Evidence | None:
     if len(devices) < MANY_DEVICES:
         return None
     weight = min(0.95, 0.30 + 0.12 * (len(devices) - MANY_DEVICES))
-    trade = any(scan.organisation_id is not None for scan in situation.earlier) and situation.professional
+    # By the role, not the organisation: that one goes when a scan is redacted.
+    trade = any(scan.role != PUBLIC for scan in situation.earlier) and situation.professional
     return Evidence(Reason.MANY_DEVICES, Group.SPREAD, weight, consumer_only=not trade)
 
 

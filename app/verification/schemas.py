@@ -4,19 +4,22 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from app.core.api import StrictSchema
+from app.core.api import StrictSchema, TrueOrFalse
 from app.core.clock import from_datetime
+from app.devices.values import Standing
 from app.facts.epcis import NOWHERE, Place
 from app.facts.scans.scan import MAX_DEVICE, MAX_KEY, MAX_OPERATOR_SAW
-from app.facts.service.events import MAX_NOTE
+from app.facts.service import MAX_NOTE
 from app.transparency.schemas import ContinuationSchema, WitnessedSchema
 from app.transparency.service.remembering import MAX_NOTE as MAX_NOTE_SEEN
 from app.verification.actions import Action
 from app.verification.service.verifying import MAX_CODES
 from app.verification.verdict import Authenticity, Labour, Reason, Risk, Status, Summary
+from scanners.signed_scans import MAX_TOKEN
 
 MAX_TEXT = 2_048
 MAX_NONCE = 128
+COUNTRY = validate.Regexp(r"[A-Z]{2}\Z", error="A country is its two-letter ISO 3166-1 code, such as MX.")
 _PLAIN = validate.Regexp(r"[!-~]*\Z", error="Only visible ASCII characters.")
 
 
@@ -29,7 +32,7 @@ class PlaceSchema(StrictSchema):
 
     latitude = fields.Float(required=True, validate=validate.Range(-90, 90))
     longitude = fields.Float(required=True, validate=validate.Range(-180, 180))
-    accuracy = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 20_000_000))
+    accuracy = fields.Integer(strict=True, load_default=None, allow_none=True, validate=validate.Range(0, 20_000_000))
     source = fields.String(load_default="gps", validate=validate.OneOf(["gps", "ip", "site"]))
 
     @post_load
@@ -46,11 +49,12 @@ class CircumstancesSchema(StrictSchema):
     device_time = fields.AwareDateTime(metadata={"description": "The device's clock when it scanned."})
     key = fields.String(validate=_short(MAX_KEY), metadata={"description": "Makes a retry recognisable."})
     nonce = fields.String(validate=_short(MAX_NONCE), metadata={"description": "Comes back in the receipt."})
-    offline = fields.Boolean()
+    offline = TrueOrFalse()
     operator_saw = fields.String(validate=_short(MAX_OPERATOR_SAW))
-    on_offer = fields.Boolean(metadata={"description": "The goods are offered for sale where they were scanned."})
+    on_offer = TrueOrFalse(metadata={"description": "The goods are offered for sale where they were scanned."})
     place = fields.Nested(PlaceSchema, load_default=NOWHERE)
     note = fields.String(validate=validate.Length(max=MAX_NOTE))
+    country = fields.String(validate=COUNTRY, metadata={"description": "where an authority acts; ISO 3166-1 alpha-2"})
     correlation = fields.UUID(data_key="corrUUID")
     checkpoint = fields.String(
         validate=validate.Length(max=MAX_NOTE_SEEN),
@@ -67,10 +71,18 @@ class CircumstancesSchema(StrictSchema):
         return data
 
 
+_STATEMENT = [validate.Length(min=1, max=MAX_TOKEN), _PLAIN]
+
+
 class VerifySchema(CircumstancesSchema):
     """One code to verify."""
 
     code = fields.String(required=True, validate=validate.Length(min=1, max=MAX_TEXT))
+    statement = fields.String(
+        data_key="device_statement",
+        validate=_STATEMENT,
+        metadata={"description": "What an enrolled device signed about the scan; what else is said must agree."},
+    )
 
 
 _SIMPLE = {"device": MAX_DEVICE - 24, "key": MAX_KEY, "nonce": MAX_NONCE}
@@ -116,6 +128,12 @@ class CodesSchema(CircumstancesSchema):
         required=True,
         validate=validate.Length(min=1, max=MAX_CODES),
     )
+    statements = fields.List(
+        fields.String(validate=_STATEMENT),
+        data_key="device_statements",
+        validate=validate.Length(min=1, max=MAX_CODES),
+        metadata={"description": "What enrolled devices signed: one for each code, in their order."},
+    )
 
 
 class ActionsSchema(CodesSchema):
@@ -130,6 +148,7 @@ class BatchActionSchema(StrictSchema):
     action = fields.Enum(Action, by_value=True, required=True)
     key = fields.String(validate=_short(MAX_KEY))
     note = fields.String(load_default="", validate=validate.Length(max=MAX_NOTE))
+    country = fields.String(validate=COUNTRY, metadata={"description": "where an authority acts; ISO 3166-1 alpha-2"})
 
 
 class UndoSchema(StrictSchema):
@@ -200,6 +219,9 @@ class ScanSeenSchema(StrictSchema):
     id = fields.String()
     replayed = fields.Boolean()
     clock_offset_ms = fields.Integer(allow_none=True)
+    device_signature = fields.Enum(
+        Standing, by_value=True, metadata={"description": "What the device's signature was worth when it came in."}
+    )
 
 
 class LedgerStateSchema(StrictSchema):

@@ -9,7 +9,7 @@ from flask_babel import gettext
 from app.core.i18n import choose_language
 from app.verification.risk import DIFFERENCES
 from app.verification.summary_table import PRECEDENCE, status_summary
-from app.verification.verdict import AskerRole, Authenticity, Labour, Risk, Status, Summary, Verdict
+from app.verification.verdict import AskerRole, Authenticity, Labour, Reason, Risk, Status, Summary, Verdict
 
 
 def _mark(sentence: str) -> str:
@@ -85,6 +85,10 @@ DIFFERENT = _mark(
 )
 """Said in place of the sentence for REVIEW when the code itself is the reason, not its scans."""
 
+SUSPENDED = _mark(
+    "The registry has suspended the firm that issued this code. Ask the registry before you rely on what it says."
+)
+
 LABOUR: dict[Labour, str] = {
     Labour.INCOMPLETE: _mark("What is recorded about the origin of this lot is not complete for this jurisdiction."),
     Labour.REVIEW: _mark("The origin of this lot needs a review for this jurisdiction."),
@@ -108,6 +112,8 @@ def advice_key(verdict: Verdict, asker: AskerRole) -> str:
         own = verdict.risk is Risk.REVIEW and not DIFFERENCES.isdisjoint(verdict.reasons)
         sentence = DIFFERENT if own else RISK[verdict.risk]
         said.append((Summary.STOP if verdict.risk is Risk.SUSPECT else Summary.CHECK, sentence))
+    if Reason.ISSUER_SUSPENDED in verdict.reasons:
+        said.append((Summary.CHECK, SUSPENDED))
     if verdict.labour in LABOUR and verdict.labour is not None:
         said.append((verdict.summary, LABOUR[verdict.labour]))
     fitting = [sentence for summary, sentence in said if summary is verdict.summary]

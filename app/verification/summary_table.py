@@ -6,7 +6,7 @@ spoils nor makes a PASS. The table is total: `summarise` answers for every combi
 
 from collections.abc import Collection
 
-from app.verification.verdict import AskerRole, Authenticity, Labour, Risk, Status, Summary
+from app.verification.verdict import AskerRole, Authenticity, Labour, Reason, Risk, Status, Summary
 
 PASS, CHECK, STOP = Summary.PASS, Summary.CHECK, Summary.STOP
 
@@ -58,6 +58,9 @@ LABOUR: dict[Labour, Summary] = {
     Labour.PROHIBITED: STOP,
 }
 
+REASONS: dict[Reason, Summary] = {Reason.ISSUER_SUSPENDED: CHECK}
+"""Reasons that count by themselves: no axis says who stands behind a unit today."""
+
 SEES_LABOUR = frozenset({AskerRole.CUSTOMS})
 """The only askers whose answer has a labour axis."""
 
@@ -95,9 +98,11 @@ def summarise(
     risk: Risk | None,
     labour: Labour | None,
     asker: AskerRole,
+    reasons: Collection[Reason] = (),
 ) -> Summary:
-    """Sum the axes up for `asker`; None means that the axis was not evaluated."""
+    """Sum the axes up for `asker`; None means that the axis was not evaluated. Of the reasons `REASONS` count too."""
     words = [AUTHENTICITY[authenticity]]
+    words += [REASONS[reason] for reason in reasons if reason in REASONS]
     words += [status_summary(one, asker) for one in status]
     if risk is not None:
         words.append(RISK[risk])

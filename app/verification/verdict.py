@@ -81,6 +81,7 @@ class Reason(StrEnum):
     KEY_EXPIRED_BEFORE_BATCH = "key_expired_before_batch"
     KEY_REGISTERED_AFTER_BATCH = "key_registered_after_batch"
     ISSUER_NOT_ENTITLED = "issuer_not_entitled"
+    ISSUER_SUSPENDED = "issuer_suspended"  # the registry has closed the issuer's access for now
     CODE_UNREADABLE = "code_unreadable"
     LOT_DIFFERS = "lot_differs"
     EXPIRY_DIFFERS = "expiry_differs"

@@ -8,14 +8,18 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from app.access import service as access
 from app.accounts import service as accounts
 from app.core.config import Settings
-from app.core.sealing import Sealer, load_key_encryption_key
+from app.core.resealing import open_sealer
+from app.core.sealing import Sealer
 from app.core.witnesses import load_policy
+from app.devices import service as devices
 from app.facts import service as facts
 from app.facts.scans.open import open_scan_store
 from app.facts.vocabulary import EVENT_RULES, EventKind
 from app.registry import service as registry
+from app.webhooks import service as webhooks
 from ledger.audit import ExtraCheck
 from ledger.audit.witnesses import cosignature_check
 from ledger.cli import LedgerContext
@@ -27,7 +31,9 @@ NEEDED_BODIES = MappingProxyType(
         "key": "without it nobody could tell which key signed a code or a statement",
         "organisation": "without it nobody could tell who may issue codes",
         "product": "without it the product's batches would hang on nothing",
+        "redaction": "without it nobody could tell a redacted scan from one that was forged; it names nobody",
         "right": "without it nobody could tell who may issue codes",
+        "signed": "without it nobody could tell which signatures the firm itself had made; it names nobody",
         "scans": "without it a scan that was taken away could not be missed; it names nobody",
     }
 )
@@ -49,10 +55,18 @@ def product_checks(settings: Settings, engine: Engine, sealer: Sealer) -> tuple[
         accounts.key_check(sealer),
         accounts.right_check(sealer),
         accounts.act_check(sealer),
+        access.check_machines,
+        webhooks.webhook_check,
+        accounts.check_memberships,
+        accounts.evidence_check(sealer),
         registry.product_check(sealer),
         registry.batch_check(sealer),
+        registry.check_releases,
+        registry.signing_check(sealer),
         facts.event_check(registry.subjects_of(sealer)),
+        devices.check_devices,
         facts.scan_check(sealer, partial(open_scan_store, settings, engine)),
+        facts.signed_scan_check(partial(open_scan_store, settings, engine), settings.code_hosts),
         cosignature_check(load_policy(settings)),
     )
 
@@ -69,7 +83,7 @@ def grave_event(statement: Mapping[str, Any]) -> str:
 
 def with_product(context: LedgerContext, settings: Settings) -> LedgerContext:
     """Give the commands' context with the product's checks and what erasing means for it."""
-    sealer = Sealer(load_key_encryption_key(settings))
+    sealer = open_sealer(context.engine, settings)
     return replace(
         context,
         extra_checks=product_checks(settings, context.engine, sealer),

@@ -4,6 +4,7 @@ The scan is recorded first, then the event. When the event fails the scan stays:
 from the scan's device and key, so whoever got no answer repeats the request and nothing happens twice.
 """
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
-from app.accounts.vocabulary import OrganisationKind
+from app.accounts.vocabulary import OrganisationKind, OrganisationStatus
 from app.core.authorisation import Principal
 from app.core.clock import now_ms
 from app.core.errors import AppError, Forbidden, NotFound, NotSignedIn
@@ -24,6 +25,8 @@ from app.registry import service as registry
 from app.verification.actions import EVENT_OF, REFUSED_ON_STOP, Action
 from app.verification.answer import ActionOutcome, VerdictAnswer
 from app.verification.request import ScanRequest
+from app.verification.service.owners import telling_the_maker, with_owners
+from app.verification.service.signed import take_signature
 from app.verification.service.verifying import BatchItem, check_action, verify, verify_batch
 from app.verification.summary_table import STATUS
 from app.verification.verdict import Authenticity, Summary
@@ -47,7 +50,7 @@ _EVENTS = uuid.uuid5(uuid.NAMESPACE_URL, "https://ns.marchamo.org/events")
 class _Actor:
     organisation_id: int
     issuer: str
-    is_authority: bool
+    jurisdiction: frozenset[str]
     name: str
     signer: accounts.Signer
 
@@ -58,6 +61,7 @@ def verify_and_act(services: Services, *, text: str, principal: Principal, reque
     The verdict is that before the act. Raises what `verify` raises; an act that can not be recorded is told in the
     answer's `action`, with the reason.
     """
+    principal, request = take_signature(services, text=text, principal=principal, request=request)
     answer = verify(services, text=text, principal=principal, request=request)
     kind = EVENT_OF.get(request.action)
     if kind is None:
@@ -70,13 +74,24 @@ def verify_and_act(services: Services, *, text: str, principal: Principal, reque
 
 
 def act_on_units(
-    services: Services, *, texts: Sequence[str], principal: Principal, request: ScanRequest
+    services: Services,
+    *,
+    texts: Sequence[str],
+    principal: Principal,
+    request: ScanRequest,
+    statements: Sequence[str] | None = None,
 ) -> list[BatchItem]:
-    """Verify up to 1,000 codes and record one act on all of them, with one event a batch of the registry."""
-    items = verify_batch(services, texts=texts, principal=principal, request=request)
+    """Verify up to 1,000 codes and record one act on all of them, with one event a batch of the registry.
+
+    statements: what devices signed, one for each code, as in `verify_batch`.
+    """
+    items = verify_batch(services, texts=texts, principal=principal, request=request, statements=statements)
     kind = EVENT_OF.get(request.action)
     if kind is None:
         return items
+    if statements is not None and request.key is None:
+        # The signed scans have keys of their own, so what was signed names the request: the same again is a retry.
+        request = replace(request, key=hashlib.sha256("\n".join(statements).encode()).hexdigest())
     actor = _actor(services, principal)
     groups: dict[int, dict[int, list[int]]] = {}
     for place, item in enumerate(items):
@@ -106,8 +121,11 @@ def act_on_batch(
     key: str | None = None,
     note: str = "",
     place: Place = NOWHERE,
+    country: str | None = None,
 ) -> facts.RecordedEvent:
     """Record that something happened to a whole batch. key: the same again records nothing.
+
+    country: where an authority acts; needed when its jurisdiction is larger than one country.
 
     Raises NotFound, Forbidden, Conflict or Invalid as `record_event` does.
     """
@@ -119,7 +137,17 @@ def act_on_batch(
     with Session(services.engine) as session:
         goods = registry.goods_of_batch(registry.find_batch(session, handle))
     event_id = None if key is None else _event_id(action, str(actor.organisation_id), key, f"batch {goods.batch_id}")
-    return _record(services, actor, kind, goods, event_time=now_ms(), place=place, note=note, event_id=event_id)
+    return _record(
+        services,
+        actor,
+        kind,
+        goods,
+        event_time=now_ms(),
+        place=place,
+        note=note,
+        country=country,
+        event_id=event_id,
+    )
 
 
 def undo_event(services: Services, *, event_id: str, principal: Principal, note: str = "") -> facts.RecordedEvent:
@@ -157,8 +185,11 @@ def _actor(services: Services, principal: Principal) -> _Actor:
     with Session(services.engine) as session:
         organisation = accounts.organisation_by_id(session, principal.organisation_id)
         signer = accounts.statement_signer(session, services.sealer, organisation_id=organisation.id)
-    authority = organisation.kind is OrganisationKind.AUTHORITY
-    return _Actor(organisation.id, organisation.issuer, authority, principal.actor, signer)
+    if organisation.status is not OrganisationStatus.APPROVED:
+        raise Forbidden("The registry has closed your organisation's access.", code="organisation_not_approved")
+    is_authority = organisation.kind is OrganisationKind.AUTHORITY
+    jurisdiction = organisation.jurisdiction if is_authority else frozenset()
+    return _Actor(organisation.id, organisation.issuer, jurisdiction, principal.actor, signer)
 
 
 def _act_together(
@@ -181,6 +212,7 @@ def _act_together(
             event_time=event_time,
             place=request.place,
             note=request.note,
+            country=request.country,
             event_id=_event_id(request.action, *parts) if repeatable else None,
         )
     except AppError as refusal:
@@ -237,8 +269,10 @@ def _record(
     event_id: str | None,
     place: Place = NOWHERE,
     note: str = "",
+    country: str | None = None,
     undoes: str | None = None,
 ) -> facts.RecordedEvent:
+    goods = with_owners(services, actor.organisation_id, goods)
     return facts.record_event(
         services,
         kind=kind,
@@ -247,12 +281,14 @@ def _record(
         signer=actor.signer,
         actor=actor.name,
         goods=registry.with_subjects(services, goods),
-        is_authority=actor.is_authority,
+        jurisdiction=actor.jurisdiction,
         event_time=event_time,
         place=place,
         note=note,
+        country=country,
         undoes=undoes,
         event_id=event_id,
+        extra_apply=telling_the_maker(services, actor.organisation_id, kind, goods),
     )
 
 

@@ -8,12 +8,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
-from app.core.attempts import count_attempt
 from app.core.authorisation import Permission, Principal
 from app.core.clock import to_iso
 from app.core.errors import Conflict, NotFound
 from app.core.services import Services
 from app.facts.scans import Scan, scan_id
+from app.facts.service import CLOCK_TOLERANCE_MS
 from app.registry import service as registry
 from app.registry.expiry import has_expired
 from app.registry.vocabulary import Profile
@@ -22,6 +22,7 @@ from app.verification.answer import VerdictAnswer
 from app.verification.authenticity import Circumstances, Finding, SignatureCheck, decide
 from app.verification.desk import Sighting
 from app.verification.found_unit import FoundUnit
+from app.verification.limits import Guess, count_guess
 from app.verification.parts import parts
 from app.verification.receipts import receipt_payload, sign_receipt
 from app.verification.request import ScanRequest, asker_role, make_scan
@@ -29,13 +30,8 @@ from app.verification.risk import DIFFERENCES, RiskFinding, Situation, assess
 from app.verification.service.reading import Reading
 from app.verification.summary_table import PRECEDENCE, summarise
 from app.verification.verdict import AskerRole, Authenticity, Reason, Status, Verdict
-from scanners.codes.identity import CodeKind
+from scanners.codes.identity import CodeIdentity, CodeKind
 from scanners.codes.serial import handle_of
-
-CLOCK_TOLERANCE_MS = 5 * 60_000
-"""A device clock further ahead of ours than this is not believed; the offset is kept and named as a reason."""
-GUESSES = 60
-"""Codes that are not confirmed, from one address of the public in a quarter of an hour, before it is turned away."""
 
 logger = structlog.get_logger(__name__)
 _NOT_KNOWN = frozenset({Status.NOT_KNOWN})
@@ -45,9 +41,13 @@ _REASON_OF = {status: Reason[status.name] for status in PRECEDENCE if status not
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question: a code that was read, who asks, how it was scanned, and the scan that would be stored."""
+    """One question: a code that was read, who asks, how it was scanned, and the scan that would be stored.
+
+    sought: what is looked up, and whose scan it is; None for a code that a stranger shall learn nothing about.
+    """
 
     reading: Reading
+    sought: CodeIdentity | None
     principal: Principal
     professional: bool
     asker: AskerRole
@@ -68,10 +68,11 @@ def make_asked(services: Services, reading: Reading, *, principal: Principal, re
         code_digest=reading.digest,
         subject=reading.code.canonical if identity is None else identity.uri(),
         now=now,
-        device_secret=parts(services).device_secret,
+        device_secret=parts(services).salts.at(now),
     )
     asker = asker_role(principal, professional=professional)
-    return Asked(reading, principal, professional, asker, request, scan, now)
+    sought = identity if professional else _sought_by_stranger(services, reading)
+    return Asked(reading, sought, principal, professional, asker, request, scan, now)
 
 
 def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswer:
@@ -103,7 +104,14 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         status,
         level,
         None,
-        summarise(authenticity=finding.authenticity, status=status, risk=level, labour=None, asker=asked.asker),
+        summarise(
+            authenticity=finding.authenticity,
+            status=status,
+            risk=level,
+            labour=None,
+            asker=asked.asker,
+            reasons=finding.reasons,
+        ),
         tuple(reasons),
     )
     cosigned = services.checkpoints.latest()
@@ -135,6 +143,7 @@ def answer(services: Services, asked: Asked, sighting: Sighting) -> VerdictAnswe
         witnessed=cosigned.witnessed,
         receipt=sign_receipt(services, payload),
         correlation=asked.request.correlation or str(uuid.uuid4()),
+        signature=None if asked.request.signed is None else asked.request.signed.standing,
     )
 
 
@@ -150,6 +159,22 @@ def _authenticity(services: Services, asked: Asked, unit: FoundUnit | None) -> F
             compact_handle=stranger and _is_compact(services, reading.identity.serial),
         )
     return decide(reading.code, reading.check, key=reading.key, unit=unit, also=also, stranger=stranger)
+
+
+def _sought_by_stranger(services: Services, reading: Reading) -> CodeIdentity | None:
+    """What is looked up for a stranger: only what the code itself may prove that its holder has seen.
+
+    A signature that does not fit proves nothing, so nothing is looked up: the answer for an issued serial and for one
+    that never existed is the same, and takes the same work. The scan is kept as that of this code, not of the unit
+    whose number it bears: who can not sign must not be able to fill the unit's history either. A code without
+    signature may be that of a compact batch; that of any other batch is a stranger's guess like the rest.
+    """
+    if reading.check is SignatureCheck.VALID:
+        return reading.identity
+    if reading.check is not SignatureCheck.MISSING or reading.identity is None:
+        return None
+    unit = parts(services).desk.look(reading.identity)
+    return reading.identity if unit is not None and unit.profile == Profile.COMPACT else None
 
 
 def _key_id(reading: Reading) -> int | None:
@@ -215,5 +240,14 @@ class _IssuerNames:
 
 
 def _count_guess(services: Services, asked: Asked) -> None:
-    logger.warning("code not confirmed", device=asked.scan.device, signature=asked.reading.check.value)
-    count_attempt(services, {f"guess:{asked.request.remote_address}": GUESSES})
+    logger.info("code not confirmed", device=asked.scan.device, signature=asked.reading.check.value)
+    identity = asked.reading.identity
+    count_guess(
+        services,
+        Guess(
+            address=asked.request.remote_address,
+            code_digest=asked.reading.digest,
+            handle="" if identity is None else handle_of(identity.serial) or "",
+            product="" if identity is None else identity.identifier,
+        ),
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
-from app.accounts.vocabulary import OrganisationKeyPurpose
+from app.accounts.vocabulary import OrganisationKeyPurpose, OrganisationStatus
 from app.core.clock import now_ms
 from app.core.service_keys import KeyPurpose
 from app.core.services import Services
@@ -60,13 +60,15 @@ def _keys(services: Services) -> dict[str, Any]:
         "code_keys": [
             {
                 "key_id": key.key_id,
-                "issuer": issuer,
+                "issuer": organisation.issuer,
+                "issuer_suspended": organisation.status is OrganisationStatus.SUSPENDED,
                 "public_key": encode_base64(key.public_key),
                 "valid_until": key.valid_until,
                 "registered_index": key.registered_index,
                 "revoked_index": key.revoked_index,
+                "revoked_from": key.revoked_from,
             }
-            for issuer, key in keys
+            for organisation, key in keys
             if key.purpose is OrganisationKeyPurpose.CODE
         ],
         "statement_keys": {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.authorisation import Permission, Principal
 from app.core.clock import now_ms
-from app.core.errors import Forbidden, Malformed
+from app.core.errors import AppError, Forbidden, Malformed
 from app.core.services import Services
 from app.facts.vocabulary import EVENT_RULES
 from app.verification.actions import EVENT_OF
@@ -18,6 +18,7 @@ from app.verification.parts import parts
 from app.verification.request import ScanRequest
 from app.verification.service.answering import Asked, answer, make_asked
 from app.verification.service.reading import Reading, read_text
+from app.verification.service.signed import Circumstances, take_signature, take_signatures
 from scanners.codes.errors import CodeError
 
 MAX_CODES = 1_000
@@ -37,32 +38,43 @@ def verify(services: Services, *, text: str, principal: Principal, request: Scan
     Raises Malformed for a text that is no code, Forbidden for an act the caller may not do, Conflict when a scan key
     comes again with another act, TooMany for a stranger who guesses.
     """
+    principal, request = take_signature(services, text=text, principal=principal, request=request)
     check_action(principal, request)
     asked = make_asked(services, _read(services, text), principal=principal, request=request, now=now_ms())
-    return answer(services, asked, parts(services).desk.record(asked.reading.identity, asked.scan))
+    return answer(services, asked, parts(services).desk.record(asked.sought, asked.scan))
 
 
 def verify_batch(
-    services: Services, *, texts: Sequence[str], principal: Principal, request: ScanRequest
+    services: Services,
+    *,
+    texts: Sequence[str],
+    principal: Principal,
+    request: ScanRequest,
+    statements: Sequence[str] | None = None,
 ) -> list[BatchItem]:
     """Verify up to 1,000 codes that were scanned under the same circumstances; answers in their order.
 
-    request.key, when given, is the key of the whole batch: the same batch again is a retry.
+    request.key, when given, is the key of the whole batch: the same batch again is a retry. statements: what devices
+    signed, one for each code; then the circumstances of each are those that it names, and one that is refused takes no
+    other along.
     """
     check_action(principal, request)
     if not 1 <= len(texts) <= MAX_CODES:
         raise Malformed("A batch has 1 to %(limit)s codes.", code="batch_size", limit=MAX_CODES)
     now = now_ms()
     entries: list[Asked | CodeError] = []
-    for text in texts:
+    for text, made in zip(texts, _circumstances(services, texts, statements, principal, request), strict=True):
+        if isinstance(made, AppError):
+            entries.append(CodeError(made.code, str(made), fix=made.fix))
+            continue
         try:
             reading = read_text(services, text)
         except CodeError as error:
             entries.append(error)
         else:
-            entries.append(make_asked(services, reading, principal=principal, request=request, now=now))
+            entries.append(make_asked(services, reading, principal=made[0], request=made[1], now=now))
     asked = [entry for entry in entries if isinstance(entry, Asked)]
-    sightings = iter(parts(services).desk.record_many([(one.reading.identity, one.scan) for one in asked]))
+    sightings = iter(parts(services).desk.record_many([(one.sought, one.scan) for one in asked]))
     return [
         BatchItem(None, entry)
         if isinstance(entry, CodeError)
@@ -75,7 +87,7 @@ def look(services: Services, *, text: str, principal: Principal, remote_address:
     """Verify one code and record nothing: for pages that a link preview may load. Raises Malformed, TooMany."""
     request = ScanRequest(remote_address=remote_address)
     asked = make_asked(services, _read(services, text), principal=principal, request=request, now=now_ms())
-    return answer(services, asked, parts(services).desk.see(asked.reading.identity, asked.scan))
+    return answer(services, asked, parts(services).desk.see(asked.sought, asked.scan))
 
 
 def check_action(principal: Principal, request: ScanRequest) -> None:
@@ -85,6 +97,33 @@ def check_action(principal: Principal, request: ScanRequest) -> None:
         raise Forbidden(code="action_not_allowed")
     if not principal.may(Permission.VERIFY_PROFESSIONAL) and (kind is not None or request.offline):
         raise Forbidden(code="action_not_allowed")
+
+
+def _circumstances(
+    services: Services,
+    texts: Sequence[str],
+    statements: Sequence[str] | None,
+    principal: Principal,
+    request: ScanRequest,
+) -> Sequence[Circumstances | AppError]:
+    if statements is None:
+        return [take_signature(services, text=texts[0], principal=principal, request=request)] * len(texts)
+    if len(statements) != len(texts):
+        raise Malformed("There must be one signed scan for each code.", code="statement_count")
+    return [
+        _allowed(made) for made in take_signatures(services, texts, statements, principal=principal, request=request)
+    ]
+
+
+def _allowed(made: Circumstances | AppError) -> Circumstances | AppError:
+    """Refuse the act of a signed scan where its device may do less than the caller."""
+    if isinstance(made, AppError):
+        return made
+    try:
+        check_action(*made)
+    except Forbidden as refusal:
+        return refusal
+    return made
 
 
 def _read(services: Services, text: str) -> Reading:

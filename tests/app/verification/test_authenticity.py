@@ -46,12 +46,23 @@ def test_a_key_must_be_good_when_the_batch_was_logged_not_when_it_is_scanned() -
     read = code()
     for stranger in (False, True):
         assert outcome(read, stranger=stranger)[0] is Authenticity.REGISTERED
-        later = replace(KEY, revoked_index=21, revoked_at=6_000)
+        later = replace(KEY, revoked_from=21, revoked_at=6_000)
         assert outcome(read, key=later, stranger=stranger)[0] is Authenticity.REGISTERED
-        before = replace(KEY, revoked_index=19, revoked_at=4_000)
+        before = replace(KEY, revoked_from=19, revoked_at=4_000)
         assert outcome(read, key=before, stranger=stranger)[0] is Authenticity.KEY_REVOKED
         assert outcome(read, key=replace(KEY, valid_until=4_999))[0] is Authenticity.KEY_EXPIRED
         assert outcome(read, key=replace(KEY, registered_index=20))[0] is Authenticity.KEY_NOT_ENTITLED
+
+
+def test_a_batch_at_the_very_position_from_which_its_key_is_revoked_does_not_count() -> None:
+    assert outcome(code(), key=replace(KEY, revoked_from=20, revoked_at=9_000))[0] is Authenticity.KEY_REVOKED
+
+
+def test_a_suspended_issuer_is_a_reason_of_its_own_beside_what_was_found() -> None:
+    for stranger in (False, True):
+        authenticity, reasons = outcome(code(), key=replace(KEY, issuer_suspended=True), stranger=stranger)
+        assert authenticity is Authenticity.REGISTERED
+        assert reasons[-1] is Reason.ISSUER_SUSPENDED
 
 
 def test_a_key_of_another_organisation_has_no_right_to_the_unit() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.access import remembered_principal
-from app.access.identity import CACHE_SECONDS
+from app.access.remembered import CACHE_SECONDS
 from app.core.authorisation import Role
 from app.core.http import SECURITY_HEADERS
 from app.core.services import Services
@@ -179,5 +179,5 @@ def test_the_door_sends_the_security_headers(
 def test_a_revoked_key_is_not_remembered_for_ever(inspector: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert remembered_principal(inspector["Authorization"]) is not None
     later = time.monotonic() + CACHE_SECONDS + 1
-    monkeypatch.setattr("app.access.identity.time.monotonic", lambda: later)
+    monkeypatch.setattr("app.access.remembered.time.monotonic", lambda: later)
     assert remembered_principal(inspector["Authorization"]) is None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.facts.lifecycle import UnitState
 from app.facts.scans import Scan
+from app.facts.scans.redacting import redact
 from app.verification import risk
 from app.verification.risk import NO_RISK, RULES, Situation, assess
 from app.verification.verdict import Reason, Risk, Status
@@ -21,7 +22,8 @@ SOLD = UnitState(frozenset({Status.SOLD}), 1, DAY_MS, SHOP, None, DAY_MS)
 
 
 def scan(*, by: int | None = OTHER, at: int = 2 * DAY_MS, action: str = "check", device: str = "d") -> Scan:
-    return Scan(1, device, "k", at, at, "retailer", by, action, None, None, None, "none", False, None, "valid", b"")
+    role = "public" if by is None else "retailer"
+    return Scan(1, device, "k", at, at, role, by, action, None, None, None, "none", False, None, "valid", b"")
 
 
 def situation(state: UnitState, given: Scan, *earlier: Scan, **more: Any) -> Situation:
@@ -133,3 +135,12 @@ def test_the_short_cut_agrees_with_the_rules(
 def _unsold(state: UnitState) -> UnitState:
     """A state that the fold can give: no sale, so no first seller."""
     return UnitState(state.statuses, 0, None, None, None, state.changed_at)
+
+
+def test_redacting_old_scans_leaves_the_evidence_of_many_devices_as_it_was() -> None:
+    public = [scan(by=None, device=f"p:{number}")._replace(key=f"k{number}") for number in range(6)]
+    trade = scan(by=SHOP, device="1:till")
+    before = assess(situation(ACTIVE, scan(by=OTHER), *public, trade))
+    redacted = [redact(one, number, bytes(32)) for number, one in enumerate([*public, trade])]
+    assert assess(situation(ACTIVE, scan(by=OTHER), *redacted)) == before
+    assert before.risk is not Risk.NONE

@@ -15,7 +15,7 @@ from app.verification.summary_table import (
     status_summary,
     summarise,
 )
-from app.verification.verdict import AskerRole, Authenticity, Labour, Risk, Status, Summary, Verdict
+from app.verification.verdict import AskerRole, Authenticity, Labour, Reason, Risk, Status, Summary, Verdict
 
 STRICTNESS = {Summary.PASS: 0, Summary.CHECK: 1, Summary.STOP: 2}
 RISKS: list[Risk | None] = [*Risk, None]
@@ -90,3 +90,14 @@ def test_no_sentence_promises_more_than_was_checked() -> None:
     for sentence in spoken:
         for word in ("genuine", "authentic", "fake", "original", "guarantee"):
             assert word not in sentence.lower()
+
+
+def test_a_suspended_issuer_is_looked_at_by_a_person_whoever_asks() -> None:
+    reasons = (Reason.SIGNATURE_VALID, Reason.ISSUER_SUSPENDED)
+    for asker, status in itertools.product(AskerRole, Status):
+        known = {"authenticity": Authenticity.REGISTERED, "risk": Risk.NONE, "labour": None, "asker": asker}
+        without = summarise(status={status}, **known)  # type: ignore[arg-type]
+        summary = summarise(status={status}, reasons=reasons, **known)  # type: ignore[arg-type]
+        assert STRICTNESS[summary] == max(STRICTNESS[without], STRICTNESS[Summary.CHECK])
+    verdict = Verdict(Authenticity.REGISTERED, frozenset({Status.ACTIVE}), Risk.NONE, None, Summary.CHECK, reasons)
+    assert "suspended" in advice_key(verdict, AskerRole.PUBLIC)
