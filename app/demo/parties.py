@@ -117,7 +117,11 @@ def approved(services: Services, name: str, kind: OrganisationKind, email: str) 
         locale="es",
     )
     accounts.approve_organisation(
-        services, issuer=pending.issuer, decided_by=administrator_principal(), reason="Demonstration."
+        services,
+        issuer=pending.issuer,
+        decided_by=administrator_principal(),
+        reason="Demonstration.",
+        jurisdiction={"MX"} if kind is OrganisationKind.AUTHORITY else None,
     )
     return Party(pending.issuer, name, email, password)
 

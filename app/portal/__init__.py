@@ -8,6 +8,8 @@ from app.core.http import ProblemApi
 def install(app: Flask, api: ProblemApi) -> None:
     """Register pages, filters and the variables of templates."""
     from app.portal import (  # noqa: PLC0415  pages need the packages of the features loaded
+        advice_pages,
+        alarm_pages,
         api_docs,
         check_pages,
         context,
@@ -16,7 +18,9 @@ def install(app: Flask, api: ProblemApi) -> None:
         job_pages,
         pages,
         public_pages,
+        revocation_pages,
         sentences,
+        signing_pages,
         words,
     )
 
@@ -24,7 +28,23 @@ def install(app: Flask, api: ProblemApi) -> None:
     words.install(app)
     sentences.install(app)
     app.jinja_env.filters["expiry_date"] = goods_pages.expiry_date
-    app.jinja_env.globals.update(acts_for=check_pages.acts_for, new_key=check_pages.new_key)
-    for module in (public_pages, check_pages, pages, goods_pages, import_pages, job_pages):
+    app.jinja_env.globals.update(
+        acts_for=check_pages.acts_for,
+        countries_to_choose=check_pages.countries_to_choose,
+        last_country=check_pages.last_country,
+        new_key=check_pages.new_key,
+    )
+    for module in (
+        alarm_pages,
+        public_pages,
+        check_pages,
+        pages,
+        goods_pages,
+        signing_pages,
+        revocation_pages,
+        advice_pages,
+        import_pages,
+        job_pages,
+    ):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(api_docs.make_blueprint(api))

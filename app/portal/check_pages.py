@@ -5,11 +5,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, session
 from werkzeug.datastructures import FileStorage
 
+from app.accounts import service as accounts
 from app.core.authorisation import ANONYMOUS, Permission, Principal, current_principal, public, requires
 from app.core.csrf import acts_for_nobody
+from app.core.database import request_session
 from app.core.errors import AppError, Invalid, Malformed, TooLarge
 from app.core.services import services
 from app.facts.vocabulary import EVENT_RULES
@@ -29,6 +31,9 @@ MAX_FOUND = 20
 """Codes of one photo that are looked up."""
 PDF_MAGIC = b"%PDF-"
 _KEY = re.compile(r"[0-9a-f]{24}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+LAST_COUNTRY = "country"
+"""Name of the browser session's member that remembers the country of the last act."""
 
 ONE_TAP = (Action.SELL, Action.DISPENSE, Action.RETURN, Action.HOLD, Action.SEIZE, Action.RELEASE)
 """Acts offered beside a verdict, in this order, to those who may do them."""
@@ -106,6 +111,9 @@ def act() -> str:
     if named not in {action.value for action in ONE_TAP}:
         raise Invalid("This page does not know that act.")
     text = request.form.get("code", "")[:MAX_CODE].strip()
+    country = _country()
+    if country is not None:
+        session[LAST_COUNTRY] = country
     answer = verification.verify_and_act(
         services(),
         text=text,
@@ -113,10 +121,35 @@ def act() -> str:
         request=ScanRequest(
             action=Action(named),
             key=_plain_key(),
+            country=country,
             remote_address=request.remote_addr or "",
         ),
     )
     return _verdict(answer, text)
+
+
+def countries_to_choose() -> list[str]:
+    """Give the countries among which the caller has to name the one it acts in; none where there is no choice."""
+    principal = current_principal()
+    if principal.organisation_id is None or not principal.may(Permission.UNIT_DETAIN):
+        return []
+    countries = accounts.organisation_by_id(request_session(), principal.organisation_id).jurisdiction
+    return sorted(countries) if len(countries) > 1 else []
+
+
+def last_country() -> str | None:
+    """Give the country that was named last in this browser: whoever stands at a bridge stands there all day."""
+    return session.get(LAST_COUNTRY)
+
+
+def _country() -> str | None:
+    """Give the country of the form that was sent, None where it named none."""
+    country = request.form.get("country", "")
+    if not country:
+        return None
+    if not _COUNTRY.fullmatch(country):
+        raise Invalid("A country is its two-letter ISO 3166-1 code, such as MX.", code="country")
+    return country
 
 
 def acts_for(answer: VerdictAnswer) -> list[Action]:

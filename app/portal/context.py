@@ -55,7 +55,7 @@ def navigation() -> list[Link]:
     if principal.may(Permission.BATCH_READ):
         links.append(Link(gettext("Batches"), "/batches", ("batches", "jobs", "imports")))
     if principal.may(Permission.ORGANISATION_READ):
-        links.append(Link(gettext("Organisation"), "/organisation", ("organisation",)))
+        links.append(Link(gettext("Organisation"), "/organisation", ("organisation", "devices")))
     if principal.may(Permission.ORGANISATION_APPROVE):
         links.append(Link(gettext("Administration"), "/admin", ("admin",)))
     return links

@@ -7,6 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
+from app.accounts import service as accounts
 from app.core import jobs
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
 from app.core.clock import now_ms
@@ -33,7 +34,15 @@ CHOICES = 200
 """Products offered in the choice of the commission form."""
 FIRST_CODES = 5
 LABEL_JOBS = 5
-BATCH_ACTS = (Action.ACTIVATE, Action.RECALL, Action.LIFT_RECALL)
+WAITING_JOBS = 20
+BATCH_ACTS = (
+    Action.ACTIVATE,
+    Action.RECALL,
+    Action.LIFT_RECALL,
+    Action.LOCK,
+    Action.UNLOCK,
+    Action.REPORT_STOLEN,
+)
 MAX_NOTE = 500
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -98,12 +107,19 @@ def batches() -> str:
     cursor = request.args.get("cursor") or None
     page = registry.list_batches(session, organisation_id=organisation_id, cursor=cursor, limit=PAGE)
     recent = jobs.list_jobs(session, organisation_id=organisation_id, limit=LABEL_JOBS)
+    waiting = registry.waiting_jobs(session, organisation_id=organisation_id)
     return render_template(
         "registry/batches.html",
         batches=page.items,
         cursor=cursor,
         next_cursor=page.next_cursor,
-        jobs=[job for job in recent if job.state in (jobs.JobState.QUEUED, jobs.JobState.RUNNING)],
+        jobs=[
+            *(jobs.find_job(session, job_id, organisation_id=organisation_id) for job_id in waiting[:WAITING_JOBS]),
+            *(job for job in recent if job.state in (jobs.JobState.QUEUED, jobs.JobState.RUNNING)),
+        ],
+        of_makers=registry.list_batches_of_makers(session, organisation_id=organisation_id, limit=PAGE).items
+        if cursor is None
+        else [],
         may_commission=current_principal().may(Permission.BATCH_COMMISSION),
     )
 
@@ -149,7 +165,8 @@ def act_on_batch(handle: str) -> Response | tuple[str, int]:
     if named not in {action.value for action in BATCH_ACTS}:
         raise Invalid("This page does not know that act.")
     action = Action(named)
-    registry.find_batch(request_session(), handle, organisation_id=current_organisation_id())  # one's own only
+    # One's own, and what others made by one's right.
+    registry.find_batch_to_see(request_session(), handle, organisation_id=current_organisation_id())
     request_session().rollback()
     try:
         verification.act_on_batch(
@@ -161,6 +178,7 @@ def act_on_batch(handle: str) -> Response | tuple[str, int]:
             note=request.form.get("note", "").strip()[:MAX_NOTE],
         )
     except (Conflict, Invalid) as error:
+        request_session().rollback()
         return _batch_page(handle, error), int(error.status)
     flash(gettext("Recorded: %(act)s", act=word(action)), "good")
     return redirect(f"/batches/{handle}", 303)
@@ -202,12 +220,15 @@ def product_choices() -> list[tuple[str, str]]:
 
 def _batch_page(handle: str, error: AppError | None) -> str:
     session, principal, organisation_id = request_session(), current_principal(), current_organisation_id()
-    found = registry.find_batch(session, handle, organisation_id=organisation_id)
+    found = registry.find_batch_to_see(session, handle, organisation_id=organisation_id)
+    is_own = found.organisation_id == organisation_id
     statuses = sorted(read_batch_state(session.connection(), found.id).statuses)
     labels = jobs.list_jobs(session, organisation_id=organisation_id, kind=registry.JobKind.LABELS)
-    codes = registry.codes_of_batch(
-        session, services().sealer, found, stem=services().settings.code_stem, count=FIRST_CODES
-    )
+    signing = registry.signing_of(session, found)
+    codes = []
+    if is_own and signing.is_printable:  # whoever reads codes can print them once more
+        stem = services().settings.code_stem
+        codes = list(registry.codes_of_batch(session, services().sealer, found, stem=stem, count=FIRST_CODES))
     return render_template(
         "registry/batch.html",
         batch=found,
@@ -219,10 +240,14 @@ def _batch_page(handle: str, error: AppError | None) -> str:
         label_jobs=[job for job in labels if job.payload.get("handle") == handle][:LABEL_JOBS],
         events=facts.batch_history(session, batch_id=found.id),
         codes=[{"serial": code.serial, "address": verify_path(code.text)} for code in codes],
-        may_print=principal.may(Permission.LABEL_PRINT),
-        may_activate=principal.may(Permission.UNIT_ACTIVATE) and Status.NOT_ACTIVATED in statuses,
+        signing=signing,
+        may_sign=is_own and principal.may(Permission.KEY_SIGN),
+        maker=None if is_own else accounts.organisation_by_id(session, found.organisation_id).name,
+        may_print=is_own and principal.may(Permission.LABEL_PRINT),
+        may_activate=is_own and principal.may(Permission.UNIT_ACTIVATE) and Status.NOT_ACTIVATED in statuses,
         may_recall=principal.may(Permission.UNIT_RECALL),
         is_recalled=Status.RECALLED in statuses,
+        is_locked=not {Status.LOCKED, Status.STOLEN}.isdisjoint(statuses),
     )
 
 

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 
+from app.access import service as access
 from app.accounts import service as accounts
 from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightStatus
 from app.core import jobs
+from app.core.alarms import list_alarms
 from app.core.authorisation import Permission, current_organisation_id, current_principal, requires
 from app.core.clock import now_ms
 from app.core.database import request_session
 from app.core.services import services
+from app.portal import alarm_pages
 from app.portal.check_pages import acts_of
 from app.portal.words import word
 from app.registry import service as registry
@@ -74,19 +78,41 @@ def dashboard() -> str:
             ),
             _scans(page),
         ]
+    waiting = _waiting(session) if principal.may(Permission.ORGANISATION_APPROVE) else []
     makes_goods = principal.may(Permission.BATCH_COMMISSION)
     if organisation.kind is OrganisationKind.FIRM and principal.may(Permission.ORGANISATION_MANAGE) and not batches:
         steps = _steps(organisation, has_products=bool(figures and figures[0].value))
     return render_template(
         "portal/dashboard.html",
         organisation=organisation,
-        figures=figures if any(figure.value for figure in figures) else [],
+        figures=waiting or (figures if any(figure.value for figure in figures) else []),
         steps=steps,
         jobs=recent if principal.may(Permission.JOB_READ) else [],
         batches=batches,
         may_commission=makes_goods,
         acts=[] if makes_goods else [word(act) for act in acts_of(principal)],
     )
+
+
+def _waiting(session: Session) -> list[Figure]:
+    """Count what waits for the registry's administrators."""
+    applications = accounts.list_organisations(session, status=OrganisationStatus.PENDING)
+    goes_on = now_ms() - alarm_pages.GOES_ON_MS
+    return [
+        Figure(
+            gettext("Organisations that wait"),
+            len(applications.items),
+            "/admin",
+            applications.next_cursor is not None,
+        ),
+        Figure(gettext("Numbers that wait"), len(accounts.list_right_requests(session)), "/admin"),
+        Figure(gettext("Lost accounts"), len(access.list_resets(session, organisation_id=None)), "/admin/factor-reset"),
+        Figure(
+            gettext("Alarms that go on"),
+            sum(alarm.last_at > goes_on for alarm in list_alarms(session)),
+            "/admin/alarms",
+        ),
+    ]
 
 
 def _scans(batches: registry.BatchPage) -> Figure:
@@ -101,12 +127,16 @@ def _scans(batches: registry.BatchPage) -> Figure:
 def _steps(organisation: accounts.Organisation, *, has_products: bool) -> list[Step]:
     rights = accounts.list_rights(request_session(), organisation_id=organisation.id)
     has_right = any(right.status is RightStatus.APPROVED for right in rights)
+    is_approved = organisation.status is OrganisationStatus.APPROVED
+    is_refused = organisation.status is OrganisationStatus.REFUSED
     return [
         Step(
             gettext("The registry approves your organisation"),
-            organisation.status is OrganisationStatus.APPROVED,
-            None,
-            gettext("A person looks at your registration. Until then you can look around here."),
+            is_approved,
+            "/organisation" if is_refused else None,
+            gettext("It has refused the application: read why, mend that, and ask again.")
+            if is_refused
+            else gettext("A person looks at your registration. Until then you can look around here."),
         ),
         Step(
             gettext("Ask for the right to your bar code numbers"),
@@ -114,7 +144,7 @@ def _steps(organisation: accounts.Organisation, *, has_products: bool) -> list[S
             "/organisation",
             gettext("Not needed for goods without a bar code number: those get an article number of your own."),
         ),
-        Step(gettext("Register a product"), has_products, "/products/new"),
-        Step(gettext("Make codes for a batch"), False, "/batches/new"),
+        Step(gettext("Register a product"), has_products, "/products/new" if is_approved else None),
+        Step(gettext("Make codes for a batch"), False, "/batches/new" if is_approved else None),
         Step(gettext("Print the labels"), False),
     ]

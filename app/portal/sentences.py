@@ -91,6 +91,16 @@ ENTRIES = {
     "/expiry": _mark("Expiry date"),
     "/note": _mark("Note"),
     "/profile": _mark("Kind of code"),
+    "/person_name": _mark("Your name"),
+    "/email": _mark("E-mail address"),
+    "/password": _mark("Password"),
+    "/country": _mark("Country"),
+    "/kind": _mark("Kind"),
+    "/reason": _mark("Reason"),
+    "/evidence": _mark("What proves that it is yours"),
+    "/valid_until": _mark("Until"),
+    "/days": _mark("Days it works"),
+    "/scopes": _mark("Narrow what it may do"),
 }
 """Fields by the pointer that a fault carries, as their forms call them."""
 

@@ -138,6 +138,7 @@ REASONS: dict[StrEnum, LazyString] = {
     Reason.KEY_REVOKED_BEFORE_BATCH: _("The signing key had been withdrawn before the batch was registered."),
     Reason.KEY_EXPIRED_BEFORE_BATCH: _("The signing key had expired before the batch was registered."),
     Reason.KEY_REGISTERED_AFTER_BATCH: _("The signing key was registered only after the batch."),
+    Reason.ISSUER_SUSPENDED: _("The registry has suspended the firm that issued this code."),
     Reason.ISSUER_NOT_ENTITLED: _("The signing firm had no right to this product number."),
     Reason.CODE_UNREADABLE: _("The code could not be read."),
     Reason.LOT_DIFFERS: _("The lot in the code is not the lot that was registered."),
@@ -190,6 +191,7 @@ JOB_KINDS: dict[StrEnum, LazyString] = {
 }
 
 JOB_STATES: dict[StrEnum, LazyString] = {
+    JobState.WAITING: _p("job", "Waits for a second person"),
     JobState.QUEUED: _p("job", "Waiting"),
     JobState.RUNNING: _p("job", "Running"),
     JobState.DONE: _p("job", "Done"),

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,16 +61,30 @@ class _Worker(threading.Thread):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A registry of its own for each file of journeys."""
-    folder: Path = tmp_path_factory.mktemp("site")
+    with running_site(tmp_path_factory.mktemp("site"), "127.0.0.1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def named_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A registry at a name: browsers make no passkeys for an address of figures."""
+    with running_site(tmp_path_factory.mktemp("site"), "localhost") as running:
+        yield running
+
+
+@contextmanager
+def running_site(folder: Path, host: str) -> Iterator[Site]:
+    """A registry with its worker, where a password alone opens every role."""
     server: BaseWSGIServer = make_server("127.0.0.1", 0, Flask("port"), threaded=True)
     port = server.server_port
     server.server_close()
     settings = Settings(
         data_dir=folder,
-        public_url=f"http://127.0.0.1:{port}",
+        public_url=f"http://{host}:{port}",
         key_encryption_key=bytes(range(32)),
         scan_durability="kill",
         rate_limits=False,
+        second_factor_roles=(),
     )
     migrate(settings)
     application = create_app(settings)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from app.access import service as access
 from app.core import jobs
-from tests.builders import make_organisation, make_registry
+from app.registry import service as registry
+from tests.app.access.people_builders import HERE, somebody, with_code_app
+from tests.builders import ADMINISTRATOR, make_organisation, make_registry, principal
 from tests.journeys.stories import Goods, make_goods
 from tests.journeys.visiting import DESK, PHONE, Site, Visitor
 
@@ -18,7 +21,20 @@ everywhere = pytest.mark.parametrize(
     indirect=True,
     ids=["spanish phone", "english phone", "spanish desk"],  # Spanish words are the longer ones
 )
-PUBLIC = ["/", "/check", "/transparency", "/ledger", "/v1/docs", "/sign-in", "/sign-up", "/nowhere", "/verify/01/1"]
+PUBLIC = [
+    "/",
+    "/check",
+    "/transparency",
+    "/ledger",
+    "/v1/docs",
+    "/sign-in",
+    "/sign-up",
+    "/sign-up/unknown",
+    "/join/unknown",
+    "/recover",
+    "/nowhere",
+    "/verify/01/1",
+]
 FIRM = [
     "/dashboard",
     "/products",
@@ -28,8 +44,19 @@ FIRM = [
     "/imports/new",
     "/organisation",
     "/organisation/keys",
+    "/organisation/keys/advice",
+    "/organisation/keys/own",
+    "/organisation/limits",
     "/organisation/people",
+    "/organisation/roles",
+    "/organisation/acts",
+    "/organisation/machines",
+    "/organisation/webhooks",
+    "/devices",
     "/account",
+    "/account/factors",
+    "/sign-in/again",
+    "/organisation/people/factor-reset?email=somebody@example.org",
     "/check",
 ]
 
@@ -72,8 +99,10 @@ def test_public_pages(visitor: Visitor, goods: Goods) -> None:
 def test_pages_of_a_firm(visitor: Visitor, goods: Goods, site: Site) -> None:
     with Session(site.services.engine) as session:
         (job, *_) = jobs.list_jobs(session, organisation_id=goods.firm.id)
+    request = registry.CommissionRequest(product=goods.product.reference, quantity=100_001)
+    waiting = registry.request_commission(site.services, principal=principal(goods.firm), requests=[request])
     visitor.signs_in(goods.owner)
-    pages = [*FIRM, f"/batches/{goods.batch.handle}", f"/jobs/{job.id}", goods.address()]
+    pages = [*FIRM, f"/batches/{goods.batch.handle}", f"/jobs/{job.id}", f"/jobs/{waiting.id}", goods.address()]
     assert _faults(visitor, pages) == {}
 
 
@@ -82,4 +111,10 @@ def test_pages_of_the_registry(visitor: Visitor, goods: Goods, site: Site) -> No
     email = f"admin.{visitor.page.viewport_size['width']}@example.org" if visitor.page.viewport_size else ""
     make_registry(site.services, email=email)
     visitor.signs_in(email)
-    assert _faults(visitor, ["/dashboard", "/admin", "/organisation"]) == {}
+    locked_out = somebody(site.services)
+    with_code_app(site.services, locked_out)
+    access.request_factor_reset(
+        site.services, by=ADMINISTRATOR, email=locked_out.email, reason="Came in person.", visitor=HERE
+    )
+    pages = ["/dashboard", "/admin", "/admin/organisations", "/admin/factor-reset", "/admin/alarms", "/organisation"]
+    assert _faults(visitor, pages) == {}

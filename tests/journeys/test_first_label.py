@@ -12,6 +12,7 @@ from app.accounts.vocabulary import OrganisationStatus, RightKind
 from scanners.images import read_symbols
 from tests.builders import ADMINISTRATOR, PREFIX, grant_right, gtin
 from tests.journeys.visiting import Site, Visitor
+from tests.letters import waiting_letters
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +28,10 @@ def test_a_firm_signs_up_registers_makes_codes_and_prints(visitor: Visitor, site
     page.get_by_label("Correo electrónico").fill("ana@tresrios.example")
     page.get_by_label("Contraseña").fill(PASSWORD)
     page.get_by_role("button", name="Enviar la solicitud").click()
+    page.get_by_text("ana@tresrios.example").wait_for()
+    (letter,) = waiting_letters(site.services, to="ana@tresrios.example")
+    page.goto(site.address + letter.path)
+    page.locator("main form button").click()
     page.wait_for_url("**/organisation")
     firm = _approve(site)
 

@@ -122,13 +122,13 @@ def test_a_shop_records_a_sale_in_one_tap_and_the_next_scan_tells(visitor: Visit
 def test_a_recall_reaches_everybody_at_once(visitor: Visitor, goods: Goods, browser: Browser) -> None:
     visitor.signs_in(goods.owner)
     page = visitor.goes_to(f"/batches/{goods.batch.handle}")
-    page.get_by_label("Por qué").fill("Vidrio en la botella")
+    page.locator("#f-note").fill("Vidrio en la botella")
     page.get_by_role("button", name="Retirar toda la emisión").click()
     page.get_by_text("Registrado: Retirar del mercado").wait_for()
     stranger = Visitor(browser.new_context(viewport=PHONE, locale="en"), visitor.address)
     assert stranger.goes_to(goods.address(4)).get_by_role("heading", level=1).inner_text() == "Stop"
     stranger.context.close()
-    page.get_by_label("Por qué").fill("Aclarado")
+    page.locator("#f-note").fill("Aclarado")
     page.get_by_role("button", name="Levantar el retiro").click()
     page.get_by_text("Registrado: Levantar el retiro").wait_for()
 

@@ -48,7 +48,7 @@ class Visitor:
         self.goes_to("/sign-in")
         self.page.locator("input[type=email]").fill(email)
         self.page.locator("input[type=password]").fill(password)
-        self.page.locator("main button[type=submit]").click()
+        self.page.locator("form[action='/sign-in'] button").click()
         self.page.wait_for_url(lambda url: "/sign-in" not in url)
         return self.page
 

@@ -39,7 +39,7 @@ def test_the_passwords_lie_in_a_file_that_only_its_owner_reads(services: Service
 def test_each_party_can_sign_in_with_its_password(services: Services) -> None:
     parties = ensure_parties(services, units=1)
     for party in (parties.administrator, parties.firm, parties.shop, parties.customs):
-        assert access.sign_in(services, email=party.email, password=party.password, remote_address="127.0.0.1")
+        assert access.sign_in(services, email=party.email, password=party.password, visitor=access.Visitor("127.0.0.1"))
 
 
 @on_sqlite

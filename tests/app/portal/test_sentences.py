@@ -37,6 +37,7 @@ def test_a_sentence_is_recognised_around_its_figures(app: Flask, english: str, s
         ("row 12", "fila 12"),
         ("line 4", "renglón 4"),
         ("/lot", "Lote"),
+        ("/email", "Correo electrónico"),
         ("/unknown/0", "/unknown/0"),
     ],
 )
