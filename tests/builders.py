@@ -83,7 +83,11 @@ def make_approved(services: Services, *, kind: OrganisationKind, **more: Any) ->
     """An approved organisation with its keys."""
     pending = make_organisation(services, kind=kind, **more)
     return accounts.approve_organisation(
-        services, issuer=pending.issuer, decided_by=ADMINISTRATOR, reason="Papers are in order."
+        services,
+        issuer=pending.issuer,
+        decided_by=ADMINISTRATOR,
+        reason="Papers are in order.",
+        jurisdiction={"MX"} if kind is OrganisationKind.AUTHORITY else None,
     )
 
 
@@ -166,7 +170,17 @@ def add_person(services: Services, organisation: accounts.Organisation, role: Ro
         person = PersonRow(email=email, name="Member", password_hash=_password_hash(), locale="en", created_at=0)
         session.add(person)
         session.flush()
-        session.add(MembershipRow(person_id=person.id, organisation_id=organisation.id, role=role.value))
+        number = person.id
+    by = Principal(organisation_id=organisation.id, role=role, person_id=number)
+    row = MembershipRow(person_id=number, organisation_id=organisation.id, role=role.value)
+    accounts.perform(
+        services,
+        accounts.Act.MEMBER_JOINED,
+        organisation_id=organisation.id,
+        by=by,
+        details={"person": by.actor, "role": role.value},
+        apply=lambda session: session.add(row),
+    )
     return email
 
 
@@ -177,8 +191,11 @@ def owner_email(services: Services, organisation: accounts.Organisation) -> str:
 
 
 def signed_in(client: FlaskClient, services: Services, email: str) -> FlaskClient:
-    """The client with a browser session of this person."""
-    token = access.sign_in(services, email=email, password=PASSWORD, remote_address="127.0.0.1")
+    """The client with a browser session of this person, who has shown a second factor."""
+    with Session(services.engine) as session:
+        person = accounts.find_person(session, email=email)
+    assert person is not None
+    token = access.start_session_for(services, person_id=person.id)
     with client.session_transaction() as session:
         session["token"] = token
     return client

@@ -15,8 +15,10 @@ from ledger.keys.entries import rotation
 from ledger.keys.log_keys import SUCCESSION_HEADER, sign_succession
 from ledger.keys.trust_root import TrustRoot
 from ledger.note import NoteSigner
+from ledger.statement import read_unverified
 from scanners.codes.reader import read_code
 from scanners.proofs import _BUNDLE_MEMBERS
+from scanners.signed_scans import ENROLMENT_TYPE, LEASE_TYPE, SCAN_TYPE, ScanPlace, ScanStatement
 from scanners.trust import FORMAT, CodeKey, TrustList
 from tests.trust_builders import LogOwner
 
@@ -89,3 +91,11 @@ def test_the_page_names_every_member_of_an_entry_about_the_logs_keys() -> None:
     made = rotation(old.verifier, new.verifier, sign_succession(old, new))
     assert members_of("Keys of the log") >= {*made, "v", "kind", "time"}
     assert f"\n{SUCCESSION_HEADER}\n" in PAGE
+
+
+def test_the_page_names_every_member_of_a_signed_scan() -> None:
+    scan = ScanStatement(code="c", action="check", scanned_at=1, key="k", seq=1, place=ScanPlace(1, 2, 3, "gps"))
+    said = read_unverified(scan.sign(Ed25519PrivateKey.generate(), "0123456789ab"))
+    assert members_of("Signed scans") >= set(said.payload)
+    assert all(f"`{name}`" in PAGE for name in said.payload["place"])
+    assert all(f"`{typ}`" in PAGE for typ in (SCAN_TYPE, LEASE_TYPE, ENROLMENT_TYPE))

@@ -28,7 +28,7 @@ from app.core.config import Settings
 from app.core.services import Services
 from app.demo.parties import Parties, ensure_parties, principal_of
 from app.facts.scans.scan import MAX_KEY
-from app.facts.service.events import MAX_NOTE
+from app.facts.service import MAX_NOTE
 from app.registry import service as registry
 from app.registry.imports import batches as import_columns
 from app.registry.imports.reading import MAX_FILE, MAX_ROWS, read_table
@@ -39,7 +39,6 @@ from app.registry.vocabulary import Profile
 from app.verification import limits, schemas
 from app.verification import service as verification
 from app.verification.actions import Action
-from app.verification.service import answering
 from app.verification.service.verifying import MAX_CODES
 
 ROOT = Path(__file__).parents[2]
@@ -254,7 +253,7 @@ def test_limits_of_the_api_guide_are_those_of_the_service(language: str) -> None
         schemas.MAX_NONCE,
         MAX_NOTE,
         limits.REQUESTS,
-        answering.GUESSES,
+        limits.GUESSES,
     ):
         assert re.search(rf"(?<!\d){figure:,}(?!\d)", table), figure
 
