@@ -54,13 +54,20 @@ def create_database_engine(url: str, *, durable: bool = True) -> Engine:
     tests and for data that can be made again.
     """
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, connect_args={"timeout": 30})
+        engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            hide_parameters=True,  # an error says which statement failed, never with which values
+            connect_args={"timeout": 30},
+        )
         _set_up_sqlite(engine, durable=durable)
     else:
         engine = create_engine(
             url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
+            hide_parameters=True,
             pool_pre_ping=True,
             connect_args=_postgresql_arguments(durable=durable),
         )
