@@ -77,10 +77,19 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def services(app: Flask) -> Services:
-    """The services of `app`."""
-    found: Services = app.extensions["marchamo"]
-    return found
+def services(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Services]:
+    """The services of `app`; where a test asks for no application, as the worker and the commands open them.
+
+    Making the application costs a fifth of a second, most of it for its two hundred routes.
+    """
+    if "app" in request.fixturenames:
+        found: Services = request.getfixturevalue("app").extensions["marchamo"]
+        yield found
+        return
+    opened = open_services(settings)
+    yield opened
+    close_parts(opened)
+    opened.engine.dispose()
 
 
 @pytest.fixture

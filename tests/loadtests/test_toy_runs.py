@@ -1,6 +1,7 @@
 """The benches and the load runner end to end at toy size: real servers, real requests, figures of no meaning.
 
-Two of them take half a minute each, and break visibly in `make bench`: they run in `make test-long`.
+Three of them take a quarter of a minute or more, and break visibly in `make bench` and `make load`: they run in
+`make test-long`.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ def test_a_soak_samples_memory_and_files(fresh: dict[str, Callable[[], str]]) ->
     assert by_what["memory at the end, all processes"] > 20
 
 
+@pytest.mark.long
 def test_every_kind_of_user_finds_what_it_asks_for(fresh: dict[str, Callable[[], str]]) -> None:
     report = load.run(fresh["postgresql"], users=20, seconds=8, units=1_500)
     assert report.errors == []

@@ -65,7 +65,9 @@ def scan(twins: Twins, folder: Path, state: Path, role: Role | None) -> tuple[in
         return done.returncode, done.stderr, server.health()["ledger_alarms"]
 
 
-@pytest.mark.parametrize("role", [None, Role.INSPECTOR], ids=["public", "professional"])
+@pytest.mark.parametrize(
+    "role", [None, pytest.param(Role.INSPECTOR, marks=pytest.mark.long)], ids=["public", "professional"]
+)
 def test_a_device_that_is_shown_two_histories_proves_it(twins: Twins, tmp_path: Path, role: Role | None) -> None:
     assert scan(twins, twins.first, tmp_path, role)[0] in (0, 1)
     [memory] = list(tmp_path.iterdir())
