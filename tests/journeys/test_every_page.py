@@ -118,3 +118,16 @@ def test_pages_of_the_registry(visitor: Visitor, goods: Goods, site: Site) -> No
     )
     pages = ["/dashboard", "/admin", "/admin/organisations", "/admin/factor-reset", "/admin/alarms", "/organisation"]
     assert _faults(visitor, pages) == {}
+
+
+@pytest.mark.parametrize("visitor", [("es", DESK)], indirect=True)
+def test_the_head_of_a_page_fits_at_every_width_between_a_phone_and_a_desk(visitor: Visitor, goods: Goods) -> None:
+    visitor.signs_in(goods.owner)
+    too_narrow = []
+    for width in (360, 700, 1000, 1100, 1215, 1216, 1280):
+        visitor.page.set_viewport_size({"width": width, "height": 800})
+        visitor.goes_to("/dashboard")
+        end = visitor.page.evaluate("document.querySelector('.top-inner').scrollWidth")
+        if visitor.is_wider_than_the_screen() or end > width:
+            too_narrow.append((width, end))
+    assert too_narrow == []
