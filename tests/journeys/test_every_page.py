@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 everywhere = pytest.mark.parametrize(
     "visitor",
-    [("es", PHONE), ("en", PHONE), ("es", DESK)],
+    [("es", PHONE), pytest.param(("en", PHONE), marks=pytest.mark.long), ("es", DESK)],
     indirect=True,
     ids=["spanish phone", "english phone", "spanish desk"],  # Spanish words are the longer ones
 )

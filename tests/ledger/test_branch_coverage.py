@@ -23,6 +23,7 @@ MODULES = (
 )
 
 
+@pytest.mark.long
 def test_every_branch_of_the_tree_note_and_proof_modules_is_taken_by_their_own_tests(tmp_path: Path) -> None:
     environment = os.environ | {"COVERAGE_FILE": str(tmp_path / "measured")}
     # In a process of its own: this one has imported the modules already, and may run under another tool.
