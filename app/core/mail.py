@@ -8,9 +8,7 @@ Without a mail server it is written into a folder, where whoever runs the servic
 import os
 import smtplib
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
@@ -24,6 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.core.clock import now, now_ms
 from app.core.config import Settings
 from app.core.database import Base, BigId, Bytes, Milliseconds, write_session
+from app.core.rounds import regularly
 from app.core.sealing import SealError
 from app.core.services import Services
 
@@ -93,26 +92,9 @@ def mail_waiting_for(connection: Connection, services: Services, address: str) -
     return {number: data for number, data in opened.items() if _recipient(data) == address}
 
 
-@contextmanager
-def mail_being_sent(services: Services) -> Iterator[None]:
+def mail_being_sent(services: Services) -> AbstractContextManager[None]:
     """Send messages on a thread of its own while the context lasts: a mail server may be slow."""
-    stopping = threading.Event()
-
-    def run() -> None:
-        while not stopping.wait(ROUND_SECONDS):
-            try:
-                send_waiting_mail(services)
-            except Exception:
-                # The database may be restarting; without this loop nobody would ever be written to again.
-                logger.exception("mail could not be looked at")
-
-    thread = threading.Thread(target=run, name="mail")
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
+    return regularly("mail", lambda _stopping: send_waiting_mail(services), seconds=ROUND_SECONDS, stop_seconds=None)
 
 
 def _send_one(services: Services, row: OutgoingMailRow) -> bool:

@@ -5,18 +5,16 @@ while yesterday's backup still shows what was there before. Results are recorded
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.clock import now_ms
+from app.core.rounds import regularly
 from app.core.services import Services
 from app.transparency.service.product import product_checks
 from ledger.audit import audit
 from ledger.audit.records import AuditRecord, last_audit_of, record_audit
-from ledger.errors import LedgerError
 
 SAMPLE = 1_000
 """Entries of one sample: of a log in which one entry in a hundred was changed, it finds one all but surely."""
@@ -30,26 +28,13 @@ _HOUR_MS = 60 * _MINUTE_MS
 logger = structlog.get_logger(__name__)
 
 
-@contextmanager
-def regular_audits(services: Services) -> Iterator[None]:
+def regular_audits(services: Services) -> AbstractContextManager[None]:
     """Audit in a thread of its own for the length of the block; an audit that runs at its end is abandoned."""
-    stopping = threading.Event()
 
-    def work() -> None:
-        while not stopping.wait(LOOK_SECONDS):
-            try:
-                run_due_audits(services, now=now_ms())
-            except (SQLAlchemyError, LedgerError):
-                # The database may be restarting: the next look is soon.
-                logger.exception("audit could not be run or recorded")
+    def look(_stopping: threading.Event) -> None:
+        run_due_audits(services, now=now_ms())
 
-    thread = threading.Thread(target=work, name="audits", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(STOP_SECONDS)
+    return regularly("audits", look, seconds=LOOK_SECONDS, stop_seconds=STOP_SECONDS)
 
 
 def run_due_audits(services: Services, *, now: int) -> list[AuditRecord]:

@@ -10,12 +10,20 @@ from sqlalchemy.orm import Session
 from app.access.models import ApiKeyRow
 from app.access.principals import API_KEY_PREFIX, scopes_of_words
 from app.access.remembered import forget_machine
-from app.access.service.granting import DAY_MS, Grant, check_grant, common_values, refuse_too_many
+from app.access.service.granting import (
+    DAY_MS,
+    Grant,
+    check_grant,
+    common_values,
+    end_machine,
+    newest_first,
+    refuse_too_many,
+)
 from app.access.uses import last_days
 from app.access.values import ApiKey
 from app.accounts import service as accounts
 from app.core.authorisation import Permission, Principal, Role
-from app.core.clock import now_ms, to_iso
+from app.core.clock import to_iso
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.services import Services
 from app.core.tokens import new_token, token_hash
@@ -106,40 +114,21 @@ def rotate_api_key(
 
 def list_api_keys(session: Session, *, organisation_id: int) -> list[ApiKey]:
     """The organisation's keys, newest first, those that no longer work included."""
-    rows = session.scalars(
-        select(ApiKeyRow)
-        .where(ApiKeyRow.organisation_id == organisation_id)
-        .order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc())
-    ).all()
+    rows = newest_first(session, ApiKeyRow, organisation_id=organisation_id)
     used = last_days(session, [_machine(row) for row in rows])
     return [_value(row, used.get(_machine(row))) for row in rows]
 
 
 def revoke_api_key(services: Services, *, principal: Principal, prefix: str) -> ApiKey:
     """End a key: at once here, within `CACHE_SECONDS` in other processes. Raises NotFound, Forbidden."""
-    if principal.organisation_id is None:
-        raise Forbidden
-    organisation_id = principal.organisation_id
-    with Session(services.engine) as session:
-        known = _row(session, organisation_id, prefix)
-        if known.revoked_at is not None:
-            return _value(known, None)
-
-    def apply(session: Session) -> ApiKey:
-        row = _row(session, organisation_id, prefix)
-        row.revoked_at = now_ms()
-        return _value(row, None)
-
-    revoked = accounts.perform(
+    return end_machine(
         services,
         accounts.Act.API_KEY_REVOKED,
-        organisation_id=organisation_id,
-        by=principal,
+        principal=principal,
         details={"key": prefix},
-        apply=apply,
+        find=lambda session, organisation_id: _row(session, organisation_id, prefix),
+        value=_value,
     )
-    forget_machine(revoked.machine)
-    return revoked
 
 
 def _row(session: Session, organisation_id: int, prefix: str) -> ApiKeyRow:

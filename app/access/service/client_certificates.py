@@ -8,14 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.access.certificates import read_registration
 from app.access.machine_models import ClientCertificateRow
-from app.access.remembered import forget_machine
-from app.access.service.granting import check_grant, common_values, refuse_too_many
+from app.access.service.granting import check_grant, common_values, end_machine, newest_first, refuse_too_many
 from app.access.uses import last_days
 from app.access.values import CertificateRecord
 from app.accounts import service as accounts
 from app.core.authorisation import Permission, Principal, Role
-from app.core.clock import now_ms
-from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.services import Services
 
 
@@ -63,40 +61,21 @@ def register_certificate(
 
 def list_certificates(session: Session, *, organisation_id: int) -> list[CertificateRecord]:
     """The organisation's certificates, newest first, those that no longer work included."""
-    rows = session.scalars(
-        select(ClientCertificateRow)
-        .where(ClientCertificateRow.organisation_id == organisation_id)
-        .order_by(ClientCertificateRow.created_at.desc(), ClientCertificateRow.id.desc())
-    ).all()
+    rows = newest_first(session, ClientCertificateRow, organisation_id=organisation_id)
     used = last_days(session, [_machine(row) for row in rows])
     return [_value(row, used.get(_machine(row))) for row in rows]
 
 
 def revoke_certificate(services: Services, *, principal: Principal, thumbprint: str) -> CertificateRecord:
     """End a certificate: at once here, within `CACHE_SECONDS` in other processes. Raises NotFound, Forbidden."""
-    if principal.organisation_id is None:
-        raise Forbidden
-    organisation_id = principal.organisation_id
-    with Session(services.engine) as session:
-        known = _row(session, organisation_id, thumbprint)
-        if known.revoked_at is not None:
-            return _value(known, None)
-
-    def apply(session: Session) -> CertificateRecord:
-        row = _row(session, organisation_id, thumbprint)
-        row.revoked_at = now_ms()
-        return _value(row, None)
-
-    revoked = accounts.perform(
+    return end_machine(
         services,
         accounts.Act.CERTIFICATE_REVOKED,
-        organisation_id=organisation_id,
-        by=principal,
+        principal=principal,
         details={"certificate": thumbprint},
-        apply=apply,
+        find=lambda session, organisation_id: _row(session, organisation_id, thumbprint),
+        value=_value,
     )
-    forget_machine(revoked.machine)
-    return revoked
 
 
 def _row(session: Session, organisation_id: int, thumbprint: str) -> ClientCertificateRow:

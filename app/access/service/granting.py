@@ -1,7 +1,8 @@
-"""What may be given to a machine: one set of rules for keys, clients and certificates."""
+"""What may be given to a machine, and how it is taken back: one set of rules for keys, clients and certificates."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.access.machine_models import ClientCertificateRow, OAuthClientRow
 from app.access.models import ApiKeyRow
 from app.access.principals import scopes_in_words, scopes_of_words
+from app.access.remembered import forget_machine
+from app.access.values import Machine
 from app.accounts import service as accounts
 from app.accounts.vocabulary import ROLES_OF_KIND
 from app.core.authorisation import Permission, Principal, Role, permissions_of
@@ -22,6 +25,8 @@ MAX_MACHINES = 100
 """How many keys, clients and certificates that still work an organisation may have, of each."""
 
 MachineRow = ApiKeyRow | OAuthClientRow | ClientCertificateRow
+Row = TypeVar("Row", ApiKeyRow, OAuthClientRow, ClientCertificateRow)
+Record = TypeVar("Record", bound=Machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +127,44 @@ def common_values(row: MachineRow, machine: str, last_used_at: int | None) -> di
         "revoked_at": row.revoked_at,
         "last_used_at": last_used_at,
     }
+
+
+def newest_first(session: Session, table: type[Row], *, organisation_id: int) -> Sequence[Row]:
+    """The organisation's machines of one kind, those that no longer work included."""
+    return session.scalars(
+        select(table).where(table.organisation_id == organisation_id).order_by(table.created_at.desc(), table.id.desc())
+    ).all()
+
+
+def end_machine(
+    services: Services,
+    act: accounts.Act,
+    *,
+    principal: Principal,
+    details: Mapping[str, str],
+    find: Callable[[Session, int], Row],
+    value: Callable[[Row, int | None], Record],
+    also: Callable[[Session], object] = lambda _session: None,
+) -> Record:
+    """End a machine's credential: at once here, within `CACHE_SECONDS` in other processes.
+
+    find: gives its row in an organisation, or raises NotFound. also: what ends with it, in the same transaction. One
+    that has ended before is given back as it is. Raises Forbidden.
+    """
+    if principal.organisation_id is None:
+        raise Forbidden
+    organisation_id = principal.organisation_id
+    with Session(services.engine) as session:
+        known = find(session, organisation_id)
+        if known.revoked_at is not None:
+            return value(known, None)
+
+    def apply(session: Session) -> Record:
+        row = find(session, organisation_id)
+        row.revoked_at = now_ms()
+        also(session)
+        return value(row, None)
+
+    ended = accounts.perform(services, act, organisation_id=organisation_id, by=principal, details=details, apply=apply)
+    forget_machine(ended.machine)
+    return ended

@@ -12,14 +12,13 @@ from app.access.machine_models import AccessTokenRow, OAuthClientRow
 from app.access.oauth.clients import OAuthClient
 from app.access.oauth.keys import read_jwk
 from app.access.principals import scopes_of_words
-from app.access.remembered import forget_machine
-from app.access.service.granting import check_grant, common_values, refuse_too_many
+from app.access.service.granting import check_grant, common_values, end_machine, newest_first, refuse_too_many
 from app.access.uses import last_days
 from app.access.values import ClientRecord
 from app.accounts import service as accounts
 from app.core.authorisation import Permission, Principal, Role
 from app.core.clock import now_ms
-from app.core.errors import Forbidden, NotFound
+from app.core.errors import NotFound
 from app.core.services import Services
 from app.core.tokens import new_token, token_hash
 from ledger.strict import encode_base64
@@ -79,11 +78,7 @@ def create_oauth_client(
 
 def list_oauth_clients(session: Session, *, organisation_id: int) -> list[ClientRecord]:
     """The organisation's clients, newest first, those that no longer work included."""
-    rows = session.scalars(
-        select(OAuthClientRow)
-        .where(OAuthClientRow.organisation_id == organisation_id)
-        .order_by(OAuthClientRow.created_at.desc(), OAuthClientRow.id.desc())
-    ).all()
+    rows = newest_first(session, OAuthClientRow, organisation_id=organisation_id)
     used = last_days(session, [_machine(row) for row in rows])
     return [_value(row, used.get(_machine(row))) for row in rows]
 
@@ -93,30 +88,15 @@ def revoke_oauth_client(services: Services, *, principal: Principal, client_id: 
 
     Raises NotFound, Forbidden.
     """
-    if principal.organisation_id is None:
-        raise Forbidden
-    organisation_id = principal.organisation_id
-    with Session(services.engine) as session:
-        known = _row(session, organisation_id, client_id)
-        if known.revoked_at is not None:
-            return _value(known, None)
-
-    def apply(session: Session) -> ClientRecord:
-        row = _row(session, organisation_id, client_id)
-        row.revoked_at = now_ms()
-        session.execute(delete(AccessTokenRow).where(AccessTokenRow.client_id == client_id))
-        return _value(row, None)
-
-    revoked = accounts.perform(
+    return end_machine(
         services,
         accounts.Act.CLIENT_REVOKED,
-        organisation_id=organisation_id,
-        by=principal,
+        principal=principal,
         details={"client": client_id},
-        apply=apply,
+        find=lambda session, organisation_id: _row(session, organisation_id, client_id),
+        value=_value,
+        also=lambda session: session.execute(delete(AccessTokenRow).where(AccessTokenRow.client_id == client_id)),
     )
-    forget_machine(revoked.machine)
-    return revoked
 
 
 def registered_client(session: Session, client_id: str) -> OAuthClient | None:

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from app.accounts import service as accounts
 from app.core.clock import now_ms, to_iso
 from app.core.errors import Conflict
 from app.core.once import Once
+from app.core.rounds import beside
 from app.core.sealing import Sealer, SealError
 from app.core.services import Services
 from app.facts.models import scan_commitments, scan_secrets
@@ -79,12 +80,10 @@ def scan_subject(sealer: Sealer) -> bytes:
     return accounts.ledger_subject(sealer, "scans", "")
 
 
-@contextmanager
-def regular_commitments(services: Services) -> Iterator[None]:
+def regular_commitments(services: Services) -> AbstractContextManager[None]:
     """Commit to what is new, once a minute, in a thread of its own for the length of the block."""
-    stopping = threading.Event()
 
-    def work() -> None:
+    def work(stopping: threading.Event) -> None:
         store = open_scan_store(services.settings, services.engine)
         obstacles = Once()
         try:
@@ -93,13 +92,7 @@ def regular_commitments(services: Services) -> Iterator[None]:
         finally:
             store.close()
 
-    thread = threading.Thread(target=work, name="scan commitments", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(STOP_SECONDS)
+    return beside("scan commitments", work, stop_seconds=STOP_SECONDS)
 
 
 def _commit_or_log(services: Services, store: ScanStore, obstacles: Once) -> bool:

@@ -7,8 +7,8 @@ only what is left.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 import structlog
@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.clock import now_ms
 from app.core.daily_salts import DailySaltRow, daily_salts
 from app.core.database import write_session
+from app.core.rounds import regularly
 from app.core.services import Services
 from app.devices import service as devices
 from app.facts import service as facts
@@ -40,27 +41,13 @@ logger = structlog.get_logger(__name__)
 Stopping = Callable[[], bool]
 
 
-@contextmanager
-def regular_retention(services: Services) -> Iterator[None]:
+def regular_retention(services: Services) -> AbstractContextManager[None]:
     """Do what is due in a thread of its own for the length of the block."""
-    stopping = threading.Event()
 
-    def work() -> None:
-        while not stopping.wait(LOOK_SECONDS):
-            try:
-                run_due_tasks(services, now=now_ms(), stopping=stopping.is_set)
-            except Exception:
-                # The database may be restarting, the ledger may be read-only, a secret may not open: the next look is
-                # soon. Without this loop nothing would ever be let go again.
-                logger.exception("retention could not be gone through")
+    def look(stopping: threading.Event) -> None:
+        run_due_tasks(services, now=now_ms(), stopping=stopping.is_set)
 
-    thread = threading.Thread(target=work, name="retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(STOP_SECONDS)
+    return regularly("retention", look, seconds=LOOK_SECONDS, stop_seconds=STOP_SECONDS)
 
 
 def run_due_tasks(services: Services, *, now: int, stopping: Stopping = lambda: False) -> dict[str, int]:

@@ -1,11 +1,10 @@
 """Delivery by the worker: each message until it is taken, for three days; a webhook that only fails is paused."""
 
 import random
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +19,7 @@ from app.core.database import write_session
 from app.core.errors import Invalid
 from app.core.mail import queue_mail
 from app.core.outbound import OutboundFailed
+from app.core.rounds import regularly
 from app.core.services import Services
 from app.webhooks.letters import paused_letter
 from app.webhooks.models import DeliveryRow, WebhookRow
@@ -92,26 +92,9 @@ def deliver_due(services: Services) -> int:
         return sum(pool.map(lambda number: _deliver_to(services, number), due))
 
 
-@contextmanager
-def webhooks_being_delivered(services: Services) -> Iterator[None]:
+def webhooks_being_delivered(services: Services) -> AbstractContextManager[None]:
     """Deliver on a thread of its own while the context lasts."""
-    stopping = threading.Event()
-
-    def run() -> None:
-        while not stopping.wait(ROUND_SECONDS):
-            try:
-                deliver_due(services)
-            except Exception:
-                # The database may be restarting; without this loop nobody would ever be told again.
-                logger.exception("webhooks could not be delivered")
-
-    thread = threading.Thread(target=run, name="webhooks")
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
+    return regularly("webhooks", lambda _stopping: deliver_due(services), seconds=ROUND_SECONDS, stop_seconds=None)
 
 
 def _deliver_to(services: Services, webhook_id: int) -> int:
