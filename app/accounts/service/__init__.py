@@ -14,6 +14,7 @@ from app.accounts.service.deciding import (
     refuse_organisation,
     suspend_organisation,
 )
+from app.accounts.service.delegating import delegate_gtin
 from app.accounts.service.entitled import (
     consume_quota,
     delegations_ever_given,
@@ -91,7 +92,7 @@ from app.accounts.service.records import (
     registry_organisations,
 )
 from app.accounts.service.right_lists import list_delegations, list_right_requests, list_rights
-from app.accounts.service.rights import decide_right, delegate_gtin, request_right, revoke_right
+from app.accounts.service.rights import decide_right, request_right, revoke_right
 from app.accounts.service.second_person import people_who_may, refuse_unless_second
 from app.accounts.service.sign_up import (
     Application,

@@ -1,8 +1,4 @@
-"""Issuing rights: asked for, decided, delegated and revoked; decisions are on the ledger."""
-
-import contextlib
-import secrets
-from collections.abc import Callable
+"""Issuing rights: asked for, decided and revoked; decisions are on the ledger."""
 
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
@@ -10,24 +6,29 @@ from sqlalchemy.orm import Session
 from app.accounts.entitlements import check_prefix, normalise_gtin, prefix_covers
 from app.accounts.models import IssuingRightRow
 from app.accounts.service import letters, records
-from app.accounts.service.entitled import find_entitlement, refuse_overlap
+from app.accounts.service.entitled import refuse_overlap
 from app.accounts.service.keys import refuse_revoked_signer, statement_signer
 from app.accounts.service.organisations import check_reason
 from app.accounts.service.people import managers_of
-from app.accounts.service.statements import ledger_subject, payload, registry_entry
-from app.accounts.values import Organisation, Right
-from app.accounts.vocabulary import OrganisationKind, OrganisationStatus, RightKind, RightStatus
+from app.accounts.service.right_entries import (
+    append_right,
+    check_quota,
+    new_reference,
+    right_payload,
+    right_subject,
+    tell_holder,
+)
+from app.accounts.service.statements import registry_entry
+from app.accounts.values import Right
+from app.accounts.vocabulary import OrganisationStatus, RightKind, RightStatus
 from app.core.authorisation import Principal
-from app.core.clock import now_ms, to_iso
+from app.core.clock import now_ms
 from app.core.database import session_on, write_session
-from app.core.errors import Conflict, Faults, Forbidden, NotFound
-from app.core.notices import NoticeKind, notify
+from app.core.errors import Conflict, Faults, NotFound
 from app.core.services import Services
 from ledger.log import NewEntry
-from scanners.codes.serial import ALPHABET
 
 MAX_EVIDENCE = 2000
-MAX_QUOTA = 10**12
 OPEN_REQUESTS = 50
 """How many undecided requests an approved organisation may have."""
 OPEN_WHILE_WAITING = 5
@@ -48,7 +49,7 @@ def request_right(
     evidence = evidence.strip()
     if not 3 <= len(evidence) <= MAX_EVIDENCE:
         faults.add("/evidence", "Say what proves the right, in 3 to 2000 characters.")
-    _check_quota(faults, quota)
+    check_quota(faults, quota)
     faults.refuse_if_any("Some of the entries can not be used.")
     with write_session(services.engine) as session:
         refuse_overlap(session, organisation_id=organisation_id, kind=kind, value=value)
@@ -65,7 +66,7 @@ def request_right(
         if sum(row.status == RightStatus.REQUESTED for row in open_requests) >= allowed:
             raise Conflict("Too many requests wait for a decision.", code="too_many_requests_open")
         row = IssuingRightRow(
-            reference=_new_reference(),
+            reference=new_reference(),
             organisation_id=organisation_id,
             kind=kind.value,
             value=value,
@@ -99,8 +100,8 @@ def decide_right(
     reason = check_reason(reason)
     now = now_ms()
     faults = Faults()
-    _check_quota(faults, quota)
-    _check_quota(faults, lot_quota, "/lot_quota")
+    check_quota(faults, quota)
+    check_quota(faults, lot_quota, "/lot_quota")
     if valid_until is not None and valid_until <= now:
         faults.add("/valid_until", "The end must lie in the future.")
     faults.refuse_if_any("Some of the entries can not be used.")
@@ -109,7 +110,7 @@ def decide_right(
         owner = records.organisation_by_id(session, asked.organisation_id)
     quota = asked.quota if quota is None else quota
     status = RightStatus.APPROVED if approve else RightStatus.REFUSED
-    statement = _right_payload(
+    statement = right_payload(
         asked,
         owner,
         status=status,
@@ -143,106 +144,13 @@ def decide_right(
             row.decided_by = decided_by.actor
             row.decision_reason = reason
             row.log_index = index
-            _tell_holder(session, row)
+            tell_holder(session, row)
             decided = records.right(row)
             for person in managers_of(session, owner.id):
                 letters.right_decided(session, services, to=person, organisation=owner, right=decided)
             return decided
 
-    return _append(services, registry_entry(services, _subject(services, asked), statement=statement), apply)
-
-
-def delegate_gtin(
-    services: Services,
-    *,
-    owner_organisation_id: int,
-    gtin: str,
-    to_issuer: str,
-    quota: int,
-    valid_until: int,
-    actor: Principal,
-    lot_quota: int | None = None,
-) -> Right:
-    """Let another organisation commission units of an own GTIN, up to `quota`, until `valid_until` (milliseconds).
-
-    lot_quota: units of one lot at most, over all makers. Stated and signed by the owner. Raises Invalid, NotFound (no
-    such organisation), Forbidden (not the owner's GTIN).
-    """
-    gtin = normalise_gtin(gtin)
-    now = now_ms()
-    faults = Faults()
-    _check_quota(faults, quota)
-    _check_quota(faults, lot_quota, "/lot_quota")
-    if valid_until <= now:
-        faults.add("/valid_until", "The end must lie in the future.")
-    faults.refuse_if_any("Some of the entries can not be used.")
-    with Session(services.engine) as session:
-        owner = records.organisation_by_id(session, owner_organisation_id)
-        maker = _maker(session, to_issuer)
-        if maker.id == owner.id:
-            raise Conflict("An organisation needs no delegation from itself.", code="delegation_to_itself")
-        _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
-        signer = statement_signer(session, services.sealer, organisation_id=owner.id)
-    right = Right(
-        reference=_new_reference(),
-        organisation_id=maker.id,
-        kind=RightKind.DELEGATION,
-        value=gtin,
-        granted_by=owner.id,
-        quota=quota,
-        lot_quota=lot_quota,
-        used=0,
-        valid_from=now,
-        valid_until=valid_until,
-        evidence="",
-        status=RightStatus.APPROVED,
-        requested_at=now,
-        decided_at=now,
-        decision_reason=None,
-        log_index=None,
-    )
-    statement = _right_payload(
-        right,
-        maker,
-        status=RightStatus.APPROVED,
-        at_ms=now,
-        quota=quota,
-        lot_quota=lot_quota,
-        valid_until=valid_until,
-        reason=None,
-        by=actor,
-    )
-    statement["organisation"], statement["granted_to"] = owner.issuer, maker.issuer
-    entry = NewEntry("right", (_subject(services, right),), signer.sign(statement), signer.key_id)
-
-    def apply(connection: Connection, index: int) -> Right:
-        refuse_revoked_signer(connection, signer)
-        with session_on(connection) as session:
-            _refuse_unless_owned(session, organisation_id=owner.id, gtin=gtin, at_ms=now)
-            row = IssuingRightRow(
-                reference=right.reference,
-                organisation_id=maker.id,
-                kind=RightKind.DELEGATION.value,
-                value=gtin,
-                granted_by=owner.id,
-                quota=quota,
-                lot_quota=lot_quota,
-                used=0,
-                valid_from=now,
-                valid_until=valid_until,
-                evidence="",
-                status=RightStatus.APPROVED.value,
-                requested_at=now,
-                decided_at=now,
-                decided_by=actor.actor,
-                log_index=index,
-            )
-            session.add(row)
-            _tell_holder(session, row)
-            session.flush()
-            return records.right(row)
-
-    return _append(services, entry, apply)
+    return append_right(services, registry_entry(services, right_subject(services, asked), statement=statement), apply)
 
 
 def revoke_right(services: Services, *, reference: str, reason: str, revoked_by: Principal, as_registry: bool) -> Right:
@@ -262,7 +170,7 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
         if own and revoked_by.organisation_id is not None:
             signer = statement_signer(session, services.sealer, organisation_id=revoked_by.organisation_id)
             grantor = records.organisation_by_id(session, revoked_by.organisation_id)
-    statement = _right_payload(
+    statement = right_payload(
         held,
         holder,
         status=RightStatus.REVOKED,
@@ -275,9 +183,9 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
     )
     if signer is not None:
         statement["organisation"], statement["granted_to"] = grantor.issuer, holder.issuer
-        entry = NewEntry("right", (_subject(services, held),), signer.sign(statement), signer.key_id)
+        entry = NewEntry("right", (right_subject(services, held),), signer.sign(statement), signer.key_id)
     else:
-        entry = registry_entry(services, _subject(services, held), statement=statement)
+        entry = registry_entry(services, right_subject(services, held), statement=statement)
 
     def apply(connection: Connection, index: int) -> Right:
         if signer is not None:
@@ -292,33 +200,15 @@ def revoke_right(services: Services, *, reference: str, reason: str, revoked_by:
                 ending.decided_by = revoked_by.actor
                 ending.decision_reason = reason
                 ending.log_index = index
-                _tell_holder(session, ending)
+                tell_holder(session, ending)
             return records.right(row)
 
-    return _append(services, entry, apply)
+    return append_right(services, entry, apply)
 
 
 def _refuse_unless_approved(session: Session, organisation_id: int) -> None:
     if records.organisation_by_id(session, organisation_id).status is not OrganisationStatus.APPROVED:
         raise Conflict("Approve the organisation first, then its rights.", code="organisation_not_approved")
-
-
-def _maker(session: Session, issuer: str) -> Organisation:
-    """The organisation that may be given a right: an approved firm; others make no codes. Raises NotFound."""
-    with contextlib.suppress(NotFound):
-        maker = records.organisation_by_issuer(session, issuer)
-        if maker.status is OrganisationStatus.APPROVED and maker.kind is OrganisationKind.FIRM:
-            return maker
-    raise NotFound(
-        "No firm that can make codes has this name here.",
-        fix="Copy the six characters from the maker's own page.",
-    )
-
-
-def _refuse_unless_owned(session: Session, *, organisation_id: int, gtin: str, at_ms: int) -> None:
-    entitlement = find_entitlement(session, organisation_id=organisation_id, gtin=gtin, at_ms=at_ms)
-    if entitlement is None or entitlement.kind is RightKind.DELEGATION:
-        raise Forbidden("Only the owner of a GTIN can delegate it.", code="not_owner_of_gtin")
 
 
 def _delegations_under(session: Session, row: IssuingRightRow) -> list[IssuingRightRow]:
@@ -350,58 +240,3 @@ def _right_by_reference(session: Session, reference: str) -> Right:
     if row is None:
         raise NotFound
     return records.right(row)
-
-
-def _right_payload(
-    right: Right,
-    holder: Organisation,
-    *,
-    status: RightStatus,
-    at_ms: int,
-    quota: int | None,
-    lot_quota: int | None,
-    valid_until: int | None,
-    reason: str | None,
-    by: Principal,
-) -> dict[str, object]:
-    return payload(
-        kind="right",
-        organisation=holder.issuer,
-        at_ms=at_ms,
-        reference=right.reference,
-        right_kind=right.kind.value,
-        value=right.value,
-        status=status.value,
-        quota=quota,
-        lot_quota=lot_quota,
-        valid_until=None if valid_until is None else to_iso(valid_until),
-        evidence=right.evidence,
-        evidence_sha256=right.evidence_sha256,
-        reason=reason,
-        by=by.actor,
-    )
-
-
-def _tell_holder(session: Session, row: IssuingRightRow) -> None:
-    data = {"reference": row.reference, "kind": row.kind, "value": row.value, "status": row.status}
-    notify(session, organisation_id=row.organisation_id, kind=NoticeKind.RIGHT_DECIDED, data=data)
-
-
-def _append(services: Services, entry: NewEntry, apply: Callable[[Connection, int], Right]) -> Right:
-    appended = services.log.append(entry, apply)
-    if appended.result is None:
-        raise Conflict("This decision is recorded already.", code="already_decided")
-    return appended.result
-
-
-def _subject(services: Services, right: Right) -> bytes:
-    return ledger_subject(services.sealer, "right", right.reference)
-
-
-def _check_quota(faults: Faults, quota: int | None, where: str = "/quota") -> None:
-    if quota is not None and not 1 <= quota <= MAX_QUOTA:
-        faults.add(where, "A quota is a whole number of units, at least 1.")
-
-
-def _new_reference() -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(10))
